@@ -324,6 +324,25 @@ impl Chronicle {
         }
     }
 
+    /// Follows when a real server went in or out.
+    fn follow(&mut self, entry: EntryKey, change: &ServerChange, so_since: Wall) {
+        match change {
+            ServerChange::In | ServerChange::Kept(_) if !self.out.contains(&entry) => {}
+            ServerChange::In
+            | ServerChange::Kept(_)
+            | ServerChange::Quiesced(_)
+            | ServerChange::QuiescedByWish(_)
+            | ServerChange::Weightless
+            | ServerChange::Out(_)
+            | ServerChange::OutByWish(_) => {
+                self.changed.insert(entry, so_since);
+            }
+            ServerChange::Moved { .. } | ServerChange::Dropped => {
+                self.changed.remove(&entry);
+            }
+        }
+    }
+
     fn server(
         &mut self,
         (time, so_since): (Wall, Wall),
@@ -333,27 +352,10 @@ impl Chronicle {
     ) {
         let since = self.changed.get(&(vs, rs)).copied();
         let was_kept = self.kept.remove(&(vs, rs));
-        match change {
-            ServerChange::In | ServerChange::Kept(_) if !self.out.contains(&(vs, rs)) => {}
-            ServerChange::In
-            | ServerChange::Kept(_)
-            | ServerChange::Quiesced(_)
-            | ServerChange::QuiescedByWish(_)
-            | ServerChange::Weightless
-            | ServerChange::Out(_)
-            | ServerChange::OutByWish(_) => {
-                self.changed.insert((vs, rs), so_since);
-            }
-            ServerChange::Moved { .. } | ServerChange::Dropped => {
-                self.changed.remove(&(vs, rs));
-            }
-        }
+        self.follow((vs, rs), change, so_since);
         let (kind, text) = match change {
             ServerChange::Kept(reasons) => {
-                let why = match reasons.as_slice() {
-                    [] => "its check gives it weight 0".to_owned(),
-                    reasons => reasons_of(model, reasons),
-                };
+                let why = kept_although(model, reasons);
                 self.out.remove(&(vs, rs));
                 self.kept.insert((vs, rs));
                 tracing::info!(%vs, %rs, why, "real server kept by min_live");
@@ -419,6 +421,14 @@ impl Chronicle {
             }
         };
         self.keep(time, kind, None, text);
+    }
+}
+
+/// Why one that `min_live` keeps would not be in without it.
+fn kept_although(model: &Model, reasons: &[Cause]) -> String {
+    match reasons {
+        [] => "its check gives it weight 0".to_owned(),
+        reasons => reasons_of(model, reasons),
     }
 }
 

@@ -5,6 +5,7 @@
 //! | how many checks in a row make a verdict | `count` |
 //! | which withdrawn servers stay, when does the fallback take over | `live` |
 //! | which weight has a server that is in | `weight` |
+//! | which weight has one of which its checks say none now | `unsaid` |
 //! | what is wanted of a section, and when does that change by itself | `wanted` |
 //! | what is remembered of a section's servers between two decisions | `memory` |
 //! | does the kernel's table serve its clients so | `in_table` |
@@ -19,6 +20,7 @@ mod differing;
 pub(crate) mod in_table;
 pub(crate) mod live;
 pub(crate) mod memory;
+mod unsaid;
 pub(crate) mod wanted;
 pub(crate) mod weight;
 pub(crate) mod words;

@@ -18,7 +18,7 @@ use crate::engine::section::in_table::InTable;
 use crate::engine::section::live::ServedBy;
 use crate::engine::section::memory::Word;
 use crate::engine::section::wanted::{
-    Addressless, Arrival, Facts, Health, Server, ServerRole, cannot_quiesce, wanted,
+    Addressless, Arrival, Facts, Health, Server, ServerRole, Wanted, cannot_quiesce, wanted,
 };
 use crate::lvs::clients::ClientOdds;
 use crate::lvs::{
@@ -361,7 +361,20 @@ impl Bindings {
         for server in judged {
             self.owned.judged(key, server);
         }
-        self.sections.decided(key, &wanted);
+        self.take_note(key, places, &wanted, actions);
+        self.decided.insert(key);
+        Some(wanted.service)
+    }
+
+    /// Takes note of what was decided.
+    fn take_note(
+        &mut self,
+        key: VirtualServiceKey,
+        places: &Places,
+        wanted: &Wanted,
+        actions: &mut Vec<Action>,
+    ) {
+        self.sections.decided(key, wanted);
         for place in &places.servers {
             let role = place.server.and_then(|it| wanted.roles.get(&it));
             if let Some(&role) = role {
@@ -369,8 +382,6 @@ impl Bindings {
                 actions.extend(noted);
             }
         }
-        self.decided.insert(key);
-        Some(wanted.service)
     }
 
     /// The declared real servers that may get clients and whose names have no usable address.

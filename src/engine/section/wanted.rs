@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::engine::manual::Effect;
 use crate::engine::section::live::{FallbackUse, Live, ServedBy, ServerStanding, live};
 use crate::engine::section::memory::{Found, Memory};
+use crate::engine::section::unsaid::{kept_in, most_unsaid, untested};
 use crate::engine::section::weight::{Share, ramp, weight};
 use crate::engine::state::Moment;
 use crate::lvs::{
@@ -264,11 +265,7 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
             Health::Waiting | Health::Unheard => silent(facts.section, server, is_open),
             Health::Withdrawn => withdrawn(facts, server, now),
         };
-        let wish = if role == ServerRole::InUntested {
-            at_most(wish, most)
-        } else {
-            wish
-        };
+        let wish = untested(role, wish, most);
         due = [due, change].into_iter().flatten().min();
         wanted.put(server.key, over(server.wished, wish, role), role);
     }
@@ -478,56 +475,10 @@ const fn own_weight(server: &Server) -> Weight {
 }
 
 /// The weight of a healthy one, at the end of its slow start.
-fn good_weight(server: &Server) -> Weight {
+pub(super) fn good_weight(server: &Server) -> Weight {
     match (server.wished, server.given) {
         (None | Some(Effect::Out), Some(given)) => given,
         (Some(Effect::Weight(_)), _) | (_, None) => own_weight(server),
-    }
-}
-
-/// The most that a server gets which its checks give no weight, where the others have theirs by
-/// their checks: no more than the greatest of those that are healthy, or else of those without a
-/// verdict that are in as they were found. Most clients would go to one that failed, or of which
-/// nothing is known.
-fn most_unsaid(facts: &Facts<'_>, kept: &[usize]) -> Option<Weight> {
-    match facts.section.weight_from {
-        WeightFrom::File => return None,
-        WeightFrom::Check => {}
-    }
-    let others = || {
-        let servers = facts.servers.iter().enumerate();
-        servers.filter(|(place, _)| !kept.contains(place))
-    };
-    let healthy = others().filter(|(_, it)| it.health == Health::Good);
-    let healthy = healthy.map(|(_, it)| good_weight(it));
-    let healthy = healthy.filter(|&it| it > Weight(0)).max();
-    healthy.or_else(|| {
-        let silent = |it: &Server| matches!(it.health, Health::Waiting | Health::Unheard);
-        let silent = others().filter(|(_, it)| silent(it));
-        let found = silent.filter_map(|(_, it)| Some(facts.kernel?.get(&it.key)?.weight));
-        found.filter(|&it| it > Weight(0)).max()
-    })
-}
-
-/// One that `min_live` keeps: a failing check leaves the weight that it gave as it was, and 0 is
-/// lifted.
-fn kept_in(server: &Server, most: Option<Weight>) -> ServerWish {
-    match server.given {
-        Some(weight) if weight > Weight(0) => ServerWish::In(RealServer {
-            weight,
-            ..server.settings
-        }),
-        Some(_) | None => at_most(ServerWish::In(server.settings), most),
-    }
-}
-
-fn at_most(wish: ServerWish, most: Option<Weight>) -> ServerWish {
-    match (wish, most) {
-        (ServerWish::In(settings), Some(most)) => ServerWish::In(RealServer {
-            weight: settings.weight.min(most),
-            ..settings
-        }),
-        (ServerWish::In(_), None) | (ServerWish::Out | ServerWish::AsFound, _) => wish,
     }
 }
 
@@ -543,8 +494,8 @@ type Decided = (ServerWish, ServerRole, Option<Mono>);
 enum Pace {
     /// As `slow_start` says.
     Ramp,
-    /// One that failed is kept with the weight that it had: no healthy one may have less of its own than
-    /// that, or most clients would go to the one that failed.
+    /// One that failed is kept with the weight that it had: no healthy one may have less of its
+    /// own than that, or most clients would go to the one that failed.
     AtOnce,
 }
 
