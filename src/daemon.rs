@@ -227,6 +227,8 @@ struct Daemon {
     heard: u64,
     /// What the journal says of the role.
     role_kept: Facts,
+    /// What the log has said last of why nobody is told.
+    silence_told: Option<String>,
     watchdog: Watchdog,
     hang: Hang,
     metrics: Metrics,

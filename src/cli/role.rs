@@ -149,6 +149,9 @@ fn print(answer: &RoleAnswer, out: &mut Output) -> std::io::Result<()> {
         answer.why
     ))?;
     out.line(&speak_line(answer))?;
+    if let Some(silence) = &answer.silence {
+        out.line(&out.paint(Tone::Bad, &format!("warning: {silence}")))?;
+    }
     if let Some(coming) = &answer.coming {
         let (role, at, why) = (coming.role, time(coming.time), &coming.why);
         let held = format!("held back until {at}, because the role changes too often");

@@ -118,6 +118,7 @@ impl Daemon {
         let source = self.source();
         answer.speaks &= source != Source::Observer;
         answer.source = Some(source);
+        answer.silence = self.silence();
         answer.held = self.outbox.held();
         answer.sync = self.role_sources.sync();
         answer.peer = self.peer_row();

@@ -173,9 +173,9 @@ impl Daemon {
                 self.runner.overdue(CHECK_SLACK),
                 works.map(|since| now.mono.since(since)),
             ),
-            warnings: match self.store.is_good() {
-                true => Vec::new(),
-                false => vec![JOURNAL.to_owned()],
+            warnings: {
+                let journal = (!self.store.is_good()).then(|| JOURNAL.to_owned());
+                journal.into_iter().chain(self.silence()).collect()
             },
             oldest_result_s: oldest.map(|age| age.as_secs()),
             checks: self.runner.count(),

@@ -305,14 +305,14 @@ fn start(
     let outbox = Outbox::of(duty, settings, role::speaking(&role), tidings, &events);
     let then = boot::as_journal_has_it(saved, clock);
     let engine = Engine::new(Arc::clone(&model), saved, seed, zone.clone(), then);
-    let known = engine.addresses();
-    known.for_each(|(host, address)| names.remember(host.as_str(), address));
+    (engine.addresses()).for_each(|(host, address)| names.remember(host.as_str(), address));
     Ok(Daemon {
         role,
         pulse: role::first_pulse(globals, &outbox),
         takeover: Takeover::default(),
         role_sources: RoleSources::start(globals, clock),
         role_kept,
+        silence_told: None,
         heard: 0,
         watchdog: Watchdog::of_systemd(clock.now().mono),
         hang: Hang::default(),

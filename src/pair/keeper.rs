@@ -346,6 +346,14 @@ impl RoleKeeper {
         }
     }
 
+    /// Why nobody is told by a director whose file says nothing of a pair, and how to end that;
+    /// none where people are told, or the file does.
+    #[must_use]
+    pub fn silence(&self) -> Option<String> {
+        let silence = role::silence(&self.settings, &self.facts);
+        silence.filter(|_| !self.speaks())
+    }
+
     /// Where nobody can look: whether that lasts too long to count on the last look.
     fn go_blind(&mut self, now: Mono) {
         let is_blind = matches!(self.facts.sight, Sight::Blind(_));

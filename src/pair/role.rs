@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::pair::fifo::{InstanceName, State};
 use crate::pair::settings::{PairSettings, Vip};
+use crate::text::words_line;
 use crate::time::Wall;
 
 /// What this director is to the other one.
@@ -255,6 +256,30 @@ fn known(settings: &PairSettings, facts: &Facts) -> Option<RoleStanding> {
         }
         None => by_word(settings, facts, settings.notify_instance.as_ref(), None),
     }
+}
+
+/// By which word of `lvsmon role` a director tells nobody whose file says nothing of a pair, and
+/// how to end that, for a person. Notify scripts need no setting, so that such a word counts; where
+/// the pair is no more, nobody takes it back.
+#[must_use]
+pub fn silence(settings: &PairSettings, facts: &Facts) -> Option<String> {
+    if *settings != PairSettings::default() {
+        return None;
+    }
+    let (name, said) = facts.of(settings, facts.first(settings))?;
+    let (of, option) = name.map_or_else(Default::default, |name| {
+        let word = words_line(&[name.to_string()]);
+        (format!(" of {name}"), format!(" --instance {word}"))
+    });
+    let state = match said.state {
+        State::Master | State::Deleted => return None,
+        state @ (State::Backup | State::Fault | State::Stop) => state,
+    };
+    Some(format!(
+        "this director tells nobody, as lvsmon role said {state}{of}, and the file has no \
+         notify_fifo, vip or peer: where no other director tells people, end that with lvsmon \
+         role DELETED{option}"
+    ))
 }
 
 /// Where nothing is known the role stays what it was, for a while.

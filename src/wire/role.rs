@@ -47,6 +47,9 @@ pub struct RoleAnswer {
     /// Why people are told by this director although `speak` leaves it to the other one.
     #[serde(default)]
     pub speaks_because: Option<String>,
+    /// Why nobody is told although the file says nothing of a pair, and how to end that.
+    #[serde(default)]
+    pub silence: Option<String>,
     /// The role that is held back, because it changes too often.
     #[serde(default)]
     pub coming: Option<ComingRow>,
@@ -216,6 +219,7 @@ impl RoleAnswer {
             sync: None,
             peer: None,
             speaks_because: keeper.speaks_because().map(str::to_owned),
+            silence: None,
             coming: keeper.coming(now).map(|coming| ComingRow {
                 role: coming.role,
                 why: coming.why,

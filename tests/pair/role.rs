@@ -137,6 +137,30 @@ fn notify_scripts_and_persons_say_the_role() {
 }
 
 #[test]
+fn a_lone_director_that_a_script_silenced_says_so_and_how_to_end_it() {
+    let mut farm = farm("");
+    farm.start_healthy();
+    let help = "end that with lvsmon role DELETED --instance VI_1";
+    let said = text(&farm.output(&["role", "INSTANCE", "VI_1", "BACKUP", "100"]));
+    assert!(said.contains(help), "{said}");
+    farm.wait_for_log("nobody is told");
+    // Over a restart, too.
+    farm.end(Signal::SIGTERM);
+    farm.start();
+    wait_for_role(&farm, "standby");
+    for command in ["role", "health"] {
+        let output = farm.output(&[command]);
+        assert_eq!(output.status.code(), Some(0), "{command}");
+        let said = text(&output);
+        assert!(said.contains(help), "{command}: {said}");
+    }
+    farm.output(&["role", "DELETED", "--instance", "VI_1"]);
+    assert_eq!(wait_for_role(&farm, "alone")["silence"], Value::Null);
+    let health = text(&farm.output(&["health"]));
+    assert!(!health.contains("warning"), "{health}");
+}
+
+#[test]
 fn a_fifo_that_others_may_write_to_is_refused_with_words() {
     let mut farm = with_fifo();
     let mut writer = make_fifo(&farm);

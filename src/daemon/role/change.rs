@@ -70,6 +70,22 @@ impl Daemon {
             self.role_kept = self.role.facts().clone();
             self.record_role();
         }
+        self.tell_of_silence();
+    }
+
+    /// Why nobody is told by a director whose file names no other one, and how to end that.
+    pub(in crate::daemon) fn silence(&self) -> Option<String> {
+        let peer = self.engine.model().globals.peer.address;
+        self.role.silence().filter(|_| peer.is_none())
+    }
+
+    /// Says that once, at the start, too.
+    fn tell_of_silence(&mut self) {
+        let silence = self.silence();
+        if let Some(why) = silence.as_ref().filter(|_| silence != self.silence_told) {
+            tracing::warn!(why, "nobody is told");
+        }
+        self.silence_told = silence;
     }
 
     /// Writes down what was said of the role.
@@ -139,5 +155,6 @@ impl Daemon {
         // Of two numbers of one outage the role decides, on both directors.
         self.peer.has_news();
         self.peer_view();
+        self.tell_of_silence();
     }
 }

@@ -36,7 +36,11 @@ impl Daemon {
         let standing = self.role.standing();
         let (role, why) = (standing.role, &standing.why);
         Answer::Done(match self.role.coming(self.clock.now()) {
-            None => format!("{state}{of} noted; this director is {role}: {why}"),
+            None => {
+                let silence = self.silence();
+                let silence = silence.map_or_else(String::new, |it| format!("; {it}"));
+                format!("{state}{of} noted; this director is {role}: {why}{silence}")
+            }
             Some(Coming {
                 role: coming, at, ..
             }) => format!(

@@ -151,6 +151,27 @@ fn a_word_of_the_fifo_counts_only_while_the_file_names_one() {
 }
 
 #[test]
+fn a_word_that_silences_a_lone_director_is_told_with_what_ends_it() {
+    let nothing = PairSettings::default();
+    let told = |facts: &Facts| silence(&nothing, facts);
+    let of_a = "this director tells nobody, as lvsmon role said BACKUP of a b, and the file has no \
+                notify_fifo, vip or peer: where no other director tells people, end that with \
+                lvsmon role DELETED --instance \"a b\"";
+    let mut known = by_command("a=BACKUP |");
+    let said = known.said.pop_first().unwrap().1;
+    known.said.insert("a b".parse().unwrap(), said);
+    assert_eq!(told(&known).as_deref(), Some(of_a));
+    let of_all = told(&by_command("FAULT |")).unwrap();
+    assert!(of_all.contains("said FAULT, and"), "{of_all}");
+    assert!(of_all.ends_with("lvsmon role DELETED"), "{of_all}");
+    // Who speaks is told nothing, nor who has a setting of a pair; the FIFO's words do not count.
+    assert_eq!(told(&by_command("a=MASTER |")), None);
+    assert_eq!(told(&Facts::default()), None);
+    assert_eq!(told(&facts("a=BACKUP |")), None);
+    assert_eq!(silence(&settings("", ""), &by_command("a=BACKUP |")), None);
+}
+
+#[test]
 fn who_hears_nothing_for_long_is_active() {
     let mut known = facts("| ?");
     known.has_waited = true;
