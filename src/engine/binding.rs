@@ -21,6 +21,7 @@
 //! | what is kept of servers that the file no longer has | `lost` |
 //! | which wishes do both directors of a pair share | `shared` |
 //! | what `virtual` sections add to all of this | `declared` |
+//! | what does a report count for their servers | `counting` |
 //! | how do readers see the servers of such a section | `shown` |
 //! | which weight do checks give a server | `given` |
 //! | what is said of a server that changes | `change` |
@@ -32,6 +33,7 @@ mod addresses;
 mod carry;
 mod change;
 mod changing;
+mod counting;
 mod declared;
 mod enable;
 mod families;

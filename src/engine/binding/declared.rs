@@ -12,8 +12,8 @@ use crate::engine::binding::judge::Attendance;
 use crate::engine::binding::survey::add;
 use crate::engine::binding::{Bindings, Part, Verdict, mend_note, server_note};
 use crate::engine::desired::{Claim, Place, Places, Stand, Survey, Withdrawal, server_wish};
-use crate::engine::event::{Action, HostVerdict, TableOutcome};
-use crate::engine::section::count::{Opinion, Recheck, place};
+use crate::engine::event::{Action, TableOutcome};
+use crate::engine::section::count::place;
 use crate::engine::section::in_table::InTable;
 use crate::engine::section::live::ServedBy;
 use crate::engine::section::memory::Word;
@@ -31,86 +31,6 @@ use crate::model::{
 };
 
 impl Bindings {
-    /// Whether a section listens to the service.
-    pub(crate) fn counts(&self, service: ServiceId) -> bool {
-        let judge = self.judges.get(&service);
-        judge.is_some_and(|judge| !judge.sections.is_empty())
-    }
-
-    /// The check that a service owes the sections before its next slot; none while no count of
-    /// failures is running.
-    pub(crate) fn wants_recheck(&self, service: ServiceId) -> Option<Recheck> {
-        let counts = |part: &Part| !self.is_elsewhere(service, part);
-        self.sections.tally.wants_recheck(service, counts)
-    }
-
-    /// What a re-check says: it counts for the sections, and for nothing else.
-    pub(crate) fn rechecked(
-        &mut self,
-        service: ServiceId,
-        opinions: &BTreeMap<Part, Opinion>,
-    ) -> Vec<Action> {
-        let mut actions = Vec::new();
-        let mut keys = BTreeSet::new();
-        for (part, &opinion) in opinions {
-            // A changed address enters by the reports of slots, and is not in to be taken out.
-            if self.is_elsewhere(service, part) {
-                continue;
-            }
-            keys.extend(self.count(service, part, opinion, &mut actions));
-        }
-        self.decide(&keys, &mut actions);
-        actions
-    }
-
-    /// Counts a report for the sections; answers with those that it changes.
-    pub(super) fn count_report(
-        &mut self,
-        service: ServiceId,
-        whole: Opinion,
-        hosts: &BTreeMap<HostName, HostVerdict>,
-        actions: &mut Vec<Action>,
-    ) -> BTreeSet<VirtualServiceKey> {
-        let mut keys = BTreeSet::new();
-        let judge = self.judges.get(&service);
-        if judge.is_none_or(|judge| judge.sections.is_empty()) {
-            return keys;
-        }
-        keys.extend(self.count(service, &Part::Whole, whole, actions));
-        for (host, &verdict) in hosts {
-            let opinion = match (whole, Opinion::from(verdict)) {
-                // A report that says nothing about any server fails nobody.
-                (Opinion::Unknown, Opinion::Bad(_) | Opinion::Surely(_)) => Opinion::Unknown,
-                (_, opinion) => opinion,
-            };
-            keys.extend(self.count(service, &Part::Host(host.clone()), opinion, actions));
-        }
-        keys
-    }
-
-    pub(super) fn count(
-        &mut self,
-        service: ServiceId,
-        part: &Part,
-        opinion: Opinion,
-        actions: &mut Vec<Action>,
-    ) -> BTreeSet<VirtualServiceKey> {
-        // Nobody looked at the server that the name will lead to.
-        let opinion = match (part, opinion) {
-            (Part::Host(host), Opinion::Bad(_) | Opinion::Surely(_))
-                if self.is_addressless(service, host) =>
-            {
-                Opinion::Unknown
-            }
-            (_, opinion) => opinion,
-        };
-        let tally = &mut self.sections.tally;
-        let wall = self.now.wall;
-        let (keys, records) = tally.hear(&self.model, (service, part), opinion, wall);
-        actions.extend(records);
-        keys
-    }
-
     /// Fits judges, words and virtual services to the sections of a Model.
     pub(super) fn adopt_sections(
         &mut self,

@@ -1,0 +1,93 @@
+//! What does a report count for the real servers of `virtual` sections, and what is to be looked at
+//! again for them?
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::binding::Bindings;
+use crate::engine::binding::judge::Part;
+use crate::engine::event::{Action, HostVerdict};
+use crate::engine::section::count::{Opinion, Recheck};
+use crate::lvs::VirtualServiceKey;
+use crate::model::{HostName, ServiceId};
+
+impl Bindings {
+    /// Whether a section listens to the service.
+    pub(crate) fn counts(&self, service: ServiceId) -> bool {
+        let judge = self.judges.get(&service);
+        judge.is_some_and(|judge| !judge.sections.is_empty())
+    }
+
+    /// The check that a service owes the sections before its next slot; none while no count of
+    /// failures is running.
+    pub(crate) fn wants_recheck(&self, service: ServiceId) -> Option<Recheck> {
+        let counts = |part: &Part| !self.is_elsewhere(service, part);
+        self.sections.tally.wants_recheck(service, counts)
+    }
+
+    /// What a re-check says: it counts for the sections, and for nothing else.
+    pub(crate) fn rechecked(
+        &mut self,
+        service: ServiceId,
+        opinions: &BTreeMap<Part, Opinion>,
+    ) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let mut keys = BTreeSet::new();
+        for (part, &opinion) in opinions {
+            // A changed address enters by the reports of slots, and is not in to be taken out.
+            if self.is_elsewhere(service, part) {
+                continue;
+            }
+            keys.extend(self.count(service, part, opinion, &mut actions));
+        }
+        self.decide(&keys, &mut actions);
+        actions
+    }
+
+    /// Counts a report for the sections; answers with those that it changes.
+    pub(super) fn count_report(
+        &mut self,
+        service: ServiceId,
+        whole: Opinion,
+        hosts: &BTreeMap<HostName, HostVerdict>,
+        actions: &mut Vec<Action>,
+    ) -> BTreeSet<VirtualServiceKey> {
+        let mut keys = BTreeSet::new();
+        let judge = self.judges.get(&service);
+        if judge.is_none_or(|judge| judge.sections.is_empty()) {
+            return keys;
+        }
+        keys.extend(self.count(service, &Part::Whole, whole, actions));
+        for (host, &verdict) in hosts {
+            let opinion = match (whole, Opinion::from(verdict)) {
+                // A report that says nothing about any server fails nobody.
+                (Opinion::Unknown, Opinion::Bad(_) | Opinion::Surely(_)) => Opinion::Unknown,
+                (_, opinion) => opinion,
+            };
+            keys.extend(self.count(service, &Part::Host(host.clone()), opinion, actions));
+        }
+        keys
+    }
+
+    pub(super) fn count(
+        &mut self,
+        service: ServiceId,
+        part: &Part,
+        opinion: Opinion,
+        actions: &mut Vec<Action>,
+    ) -> BTreeSet<VirtualServiceKey> {
+        // Nobody looked at the server that the name will lead to.
+        let opinion = match (part, opinion) {
+            (Part::Host(host), Opinion::Bad(_) | Opinion::Surely(_))
+                if self.is_addressless(service, host) =>
+            {
+                Opinion::Unknown
+            }
+            (_, opinion) => opinion,
+        };
+        let tally = &mut self.sections.tally;
+        let wall = self.now.wall;
+        let (keys, records) = tally.hear(&self.model, (service, part), opinion, wall);
+        actions.extend(records);
+        keys
+    }
+}
