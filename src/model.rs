@@ -19,6 +19,7 @@ mod tripwire;
 mod user;
 
 use std::fmt;
+use std::net::{Ipv6Addr, SocketAddrV6};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -60,6 +61,15 @@ impl HostName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// As people write it with a port: an IPv6 address in brackets.
+    #[must_use]
+    pub fn with_port(&self, port: u16) -> String {
+        match self.0.parse::<Ipv6Addr>() {
+            Ok(address) => SocketAddrV6::new(address, port, 0, 0).to_string(),
+            Err(_) => format!("{self}:{port}"),
+        }
     }
 }
 
@@ -366,4 +376,20 @@ pub enum MonitorProgram {
     Executable(PathBuf),
     /// Neither; each run fails with this reason.
     Missing(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_address_stands_in_brackets_before_its_port() {
+        for (host, written) in [
+            ("fd00::5", "[fd00::5]:80"),
+            ("10.0.0.5", "10.0.0.5:80"),
+            ("web1", "web1:80"),
+        ] {
+            assert_eq!(HostName::new(host).with_port(80), written);
+        }
+    }
 }

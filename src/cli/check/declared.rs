@@ -72,11 +72,7 @@ fn groups(servers: &[DeclaredServer]) -> Vec<Vec<&DeclaredServer>> {
 }
 
 fn named(server: &DeclaredServer) -> String {
-    if server.host.as_str().contains(':') {
-        format!("[{}]:{}", server.host, server.port)
-    } else {
-        format!("{}:{}", server.host, server.port)
-    }
+    server.host.with_port(server.port)
 }
 
 fn how(server: &DeclaredServer) -> String {

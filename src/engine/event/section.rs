@@ -189,7 +189,8 @@ impl Trouble {
             }
             Self::Fallback => {
                 let host = section.fallback.as_ref();
-                let host = host.map_or_else(String::new, |it| format!(" {}:{}", it.host, it.port));
+                let host =
+                    host.map_or_else(String::new, |it| format!(" {}", it.host.with_port(it.port)));
                 match kept_out.and_the_others() {
                     None => format!(
                         "virtual service {key} has no healthy real server: the fallback{host} \

@@ -185,7 +185,7 @@ pub(super) fn row(
         declared: whole.declared,
         min_live: whole.min_live,
         served_by: whole.by.map(served),
-        fallback: fallback.map(|it| format!("{}:{}", it.host, it.port)),
+        fallback: fallback.map(|it| it.host.with_port(it.port)),
     })
 }
 
