@@ -18,6 +18,13 @@
 //! | the end of a held connection is looked at, and what refuses then is out | [`wires`], [`health`] |
 //! | nothing changes while the director is cut off | [`cut_off`] |
 //!
+//! | What plays | File |
+//! |---|---|
+//! | one director, and the world around its engine | [`world`] |
+//! | two directors of a pair, and the link between them | [`pair`] |
+//! | the file, and the sections in it | [`site`], [`sections`] |
+//! | what operators wish | [`wishes`] |
+//!
 //! Everything follows from the seed. A failure names it; `SIM_SEED=n cargo test sim` plays that one
 //! alone and shows the end of its story (`SIM_LINES=n` lines), `SIM_SEEDS=n` plays the first n.
 

@@ -22,8 +22,10 @@ impl World {
     /// not agree between those two words, or the one not know of the other: then both numbers have
     /// an end some time. Of one outage with several numbers the first end ends it. Who could not
     /// hear of an end may go on under that number, and no end follows on that. Who could not hear
-    /// of the later one tells the earlier one behind it, which only it has seen. Of a number that
-    /// only a director told which died with that, nobody knows that it was told.
+    /// of the later one tells the earlier one behind it, which only it has seen. Who told of one
+    /// and stood still with that may go on with it behind a later one of the other director, which
+    /// did not know that anybody was told. Of a number that only a director told which died with
+    /// that, nobody knows that it was told.
     pub(super) fn nothing_is_told_as_another(&self) {
         let mut open: BTreeMap<&str, Open<'_>> = BTreeMap::new();
         let (mut over, mut late) = (BTreeMap::new(), BTreeSet::new());
@@ -54,7 +56,9 @@ impl World {
                     let are_two = self.could_not_agree(known.at, mail.at, mail.at);
                     if !is_same && !are_two {
                         let is_behind = known.last > number;
+                        let mut before = numbers.iter();
                         let is_excused = self.could_not_know(known.at, mail.at)
+                            || before.all(|it| self.stood_still_behind(it, mail.at))
                             || (is_behind && self.was_unheard(known.at, mail.at));
                         assert!(is_excused, "{known:?} has no end before {mail:?}");
                         late.append(&mut numbers);

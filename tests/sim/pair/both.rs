@@ -96,8 +96,7 @@ fn two_that_both_tell_people_and_hear_each_other_tell_an_outage_under_one_number
         assert!(delay * 4 < ANSWER_LIMIT);
         let mut world = World::of_two_that_speak(seed, delay);
         world.log = story();
-        world.coming.clear();
-        world.is_calm = true;
+        world.nothing_comes();
         world.begin_both();
         world.later(40, Coming::Flip);
         world.live(1_800);
@@ -119,8 +118,7 @@ fn whoever_was_told_of_a_failure_under_two_numbers_is_told_the_end_of_both() {
         let _named = crate::sim::Named("PAIR_SEED", seed);
         let mut world = World::of_two_that_speak(seed, Duration::from_millis(20));
         world.log = story();
-        world.coming.clear();
-        world.is_calm = true;
+        world.nothing_comes();
         world.begin_both();
         world.later(40, Coming::Flip);
         world.later(60, Coming::Cut);

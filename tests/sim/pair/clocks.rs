@@ -77,8 +77,7 @@ fn an_outage_has_one_number_however_clocks_are_set_by_less_than_a_minute() {
         let _named = crate::sim::Named("PAIR_SEED", seed);
         let mut world = World::new(seed);
         world.log = story();
-        world.coming.clear();
-        world.is_calm = true;
+        world.nothing_comes();
         world.begin();
         world.live(30);
         for _ in 0..ROUNDS {

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use lvsmon::pair::talk::EventId;
+
 use super::link::DEAD;
 use super::{Coming, World};
 
@@ -13,7 +15,7 @@ use super::{Coming, World};
 const TAKEOVER: Duration = Duration::from_millis(3_100);
 
 /// What was said before gets to the other one within this time.
-const ON_THE_WAY: Duration = Duration::from_millis(50);
+pub(super) const ON_THE_WAY: Duration = Duration::from_millis(50);
 
 impl World {
     pub(super) fn is_frozen(&self, side: usize) -> bool {
@@ -70,10 +72,13 @@ impl World {
         }
     }
 
-    pub(super) fn freeze_one(&mut self, side: usize) {
-        self.freezes += 1;
+    fn freeze_one(&mut self, side: usize) {
         let millis = self.random.u64(500..30_000);
-        let length = Duration::from_millis(millis);
+        self.freeze_for(side, Duration::from_millis(millis));
+    }
+
+    fn freeze_for(&mut self, side: usize, length: Duration) {
+        self.freezes += 1;
         self.note(format_args!("{side} stands still for {length:?}"));
         self.frozen = Some((side, Vec::new()));
         let thaws = self.time.after(length);
@@ -91,6 +96,32 @@ impl World {
             let at = self.time.after(ON_THE_WAY);
             self.at(at, Coming::Silent(self.link));
         }
+    }
+
+    /// Lives until the next message of this service is told. Who tells it stands still for so long
+    /// behind that: the other one has heard of the outage, and not that it was told.
+    pub(super) fn stands_still_behind(&mut self, service: String, length: Duration) {
+        self.stall = Some((service, length));
+        while self.stall.is_some() {
+            self.live(1);
+        }
+    }
+
+    /// The relay has taken a message. Whether who told it stands still just then: it hears of what
+    /// the relay said when it goes on.
+    pub(super) fn stalls_behind(&mut self, side: usize, number: u64, event: &str) -> bool {
+        let may_stall = !self.is_calm && self.is_settled();
+        let (place, _) = EventId::of(event).and_then(EventId::place).unwrap();
+        if let Some((_, length)) = self.stall.take_if(|(it, _)| it == place) {
+            self.freeze_for(side, length);
+        } else if may_stall && self.random.u8(..) < 3 {
+            self.freeze_one(side);
+        } else {
+            return false;
+        }
+        let life = self.directors[side].life;
+        self.soon(5, Coming::Taken(side, life, number));
+        true
     }
 
     /// It goes on where it stood, hears its role a little later, and the other one some time after

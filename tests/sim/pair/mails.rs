@@ -6,7 +6,7 @@ use lvsmon::pair::talk::delivered::SECTION_GROUP;
 use lvsmon::time::Mono;
 
 use super::apart::{self, Failing};
-use super::{Coming, Director, World, oneway};
+use super::{Director, World, oneway};
 
 /// One mail that arrived.
 #[derive(Clone, Debug)]
@@ -75,11 +75,7 @@ impl World {
         if is_unknown {
             return self.die(side);
         }
-        if may_die && self.random.u8(..) < 3 {
-            // It hears of what the relay said when it goes on.
-            self.freeze_one(side);
-            let life = self.directors[side].life;
-            self.soon(5, Coming::Taken(side, life, number));
+        if self.stalls_behind(side, number, &event) {
             return;
         }
         let actions = self.directors[side].delivered(self.time, number);

@@ -83,6 +83,8 @@ struct World {
     turns: Vec<Mono>,
     /// What comes to one that stands still, until it goes on.
     frozen: Option<(usize, Vec<Coming>)>,
+    /// A director is to stand still behind the next message of this service, and for how long.
+    stall: Option<(String, Duration)>,
     /// Until then the roles go on changing.
     unsettled: Mono,
     freezes: u64,
@@ -140,6 +142,7 @@ impl World {
             }],
             turns: Vec::new(),
             frozen: None,
+            stall: None,
             unsettled: Mono::ZERO,
             freezes: 0,
             is_calm: false,

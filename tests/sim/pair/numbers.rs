@@ -6,8 +6,9 @@ use std::time::Duration;
 use lvsmon::pair::talk::EventId;
 use lvsmon::time::Mono;
 
+use super::frozen::ON_THE_WAY;
 use super::link::Deaf;
-use super::{About, Cause, World};
+use super::{About, Cause, Mail, World};
 
 /// Within this time both have seen what happened to a host, and have said so.
 const ROUND: Duration = Duration::from_secs(20);
@@ -68,6 +69,18 @@ impl World {
     /// it had before: the other one told that and was heard no more, and only its file said so.
     pub(super) fn could_not_know(&self, told: Mono, then: Mono) -> bool {
         self.was_unheard(told, then) && self.unrest.had_two_files(told, then)
+    }
+
+    /// Whether a director that found an outage then could not know that people were told of this
+    /// one before: who told of it first stood still when the relay took that, and was not heard
+    /// again.
+    pub(super) fn stood_still_behind(&self, outage: &str, then: Mono) -> bool {
+        let is_it = |it: &&Mail| EventId::of(&it.event).unwrap().outage == outage;
+        self.mails.iter().find(is_it).is_some_and(|first| {
+            let cut = first.at..=first.at.after(ON_THE_WAY);
+            let mut stalls = self.deaf.iter().filter(|it| it.cause == Cause::Stall);
+            stalls.any(|it| cut.contains(&it.from) && it.to.is_none_or(|to| to >= then))
+        })
     }
 
     /// Whether no director could hear until then of what the other one told at that time.

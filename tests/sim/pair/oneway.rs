@@ -6,6 +6,7 @@
 //! people were told of the end of all that they were told of, and nothing waits that is about it.
 
 mod again;
+mod stall;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -218,8 +219,7 @@ fn the_end_of_what_was_told_without_a_link_is_told_by_who_speaks_when_it_is_back
     for seed in 0..8 {
         let _named = crate::sim::Named("PAIR_SEED", seed);
         let mut world = World::with_a_host_one_way(seed);
-        world.coming.clear();
-        world.is_calm = true;
+        world.nothing_comes();
         world.begin();
         world.live(60);
         world.cut(Cause::Cut);

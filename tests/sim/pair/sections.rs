@@ -72,8 +72,7 @@ fn the_end_of_a_trouble_is_told_by_a_director_that_never_found_it() {
     for seed in 0..8 {
         let _named = crate::sim::Named("PAIR_SEED", seed);
         let mut world = World::new(seed);
-        world.coming.clear();
-        world.is_calm = true;
+        world.nothing_comes();
         world.begin();
         world.live(60);
         world.dies_for_good(1);
@@ -118,8 +117,7 @@ fn a_trouble_that_only_the_file_of_a_director_which_is_not_heard_has_is_told_wit
         let mut world = World::with(seed, &section("    fallback 10.1.0.9\n"));
         let text = site(&mut Rng::with_seed(seed.wrapping_mul(41)));
         let file = load(&(text + &section("")));
-        world.coming.clear();
-        world.is_calm = true;
+        world.nothing_comes();
         world.begin();
         world.live(60);
         world.outages[0].push((world.time, None));

@@ -6,6 +6,12 @@ use super::unrest::Step;
 use super::{Coming, HOSTS, World};
 
 impl World {
+    /// Nothing happens but what a test does itself.
+    pub(super) fn nothing_comes(&mut self) {
+        self.coming.clear();
+        self.is_calm = true;
+    }
+
     /// All is well and stays so: everything is told.
     pub(super) fn settle(&mut self) {
         self.is_calm = true;

@@ -43,8 +43,7 @@ fn what_fails_on_behind_an_end_that_was_told_is_told_again() {
     for seed in 0..4 {
         let _named = crate::sim::Named("PAIR_SEED", seed);
         let mut world = World::with_a_host_one_way(seed);
-        world.coming.clear();
-        world.is_calm = true;
+        world.nothing_comes();
         world.begin();
         world.live(60);
         world.reaches(0, false);
