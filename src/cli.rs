@@ -1,5 +1,14 @@
 //! The command line: one struct for each subcommand, one function that runs it.
 //!
+//! Each has a file of its name; `monitor` and `alert` are in `built_in`, `try` in `trial`, `drain`
+//! and its like in `wishes`, `completions` in `man`. Beside them:
+//!
+//! | Question | File |
+//! |---|---|
+//! | what is learned of a command line that cannot be meant | `misuse` |
+//! | how does a person learn that a reload was refused | `refused` |
+//! | how is it written | `output` |
+//!
 //! Parsing looks nothing up and opens nothing; running does. Exit codes: 0 done, 1 failed,
 //! 2 wrong usage; those of `import` are in its file. A closed pipe behind our output is not an
 //! error.
@@ -43,8 +52,8 @@ pub(crate) const CONFIG: &str = "/etc/mon/mon.cf";
 
 /// Where the options of subcommands are.
 const PAGES: &str = "\
-`lvsmon SUBCOMMAND --help` shows the options and exit statuses of one, `lvsmon man SUBCOMMAND` its manual
-page; `lvsmon man --all DIR` writes the pages of all into a folder.";
+`lvsmon SUBCOMMAND --help` shows the options and exit statuses of one, `lvsmon man SUBCOMMAND` its \
+manual page; `lvsmon man --all DIR` writes the pages of all into a folder.";
 
 /// Health monitoring for Linux Virtual Server directors
 #[derive(Debug, Parser)]
@@ -256,6 +265,28 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    /// What a terminal wraps by its own width must not have been wrapped before: one word stands
+    /// alone in a line then.
+    #[test]
+    fn no_text_below_the_options_is_broken_within_a_sentence() {
+        fn broken(command: &clap::Command) -> Vec<String> {
+            let own = command.get_after_help().map(ToString::to_string);
+            let own = own.unwrap_or_default();
+            let lines: Vec<&str> = own.lines().collect();
+            let is_text = |line: &str| !line.is_empty() && !line.starts_with(' ');
+            let is_whole = |line: &str| line.ends_with(['.', ':']);
+            let pairs = lines.windows(2);
+            let pairs = pairs.filter(|pair| pair.iter().all(|line| is_text(line)));
+            let mut found: Vec<String> = pairs
+                .filter(|pair| !is_whole(pair[0]))
+                .map(|pair| format!("{}: {} / {}", command.get_name(), pair[0], pair[1]))
+                .collect();
+            found.extend(command.get_subcommands().flat_map(broken));
+            found
+        }
+        assert_eq!(broken(&Cli::command()), [""; 0]);
     }
 
     #[test]

@@ -6,6 +6,8 @@
 //! | a logical line to words and values | `statement.pest` |
 //! | logical lines to a tree of records | `syntax` |
 //! | which words there are, and which of them have an effect yet | `keywords` |
+//! | the words of a `monitor` or `alert` line, as a shell splits them | `words` |
+//! | what the names of monitors and alerts became | `programs` |
 //! | the tree to a Model: every default, every rule | `check` |
 //! | how a mistake is shown | `diagnostic` |
 //!

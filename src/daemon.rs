@@ -11,6 +11,7 @@
 //! |---|---|
 //! | how does a daemon start, and live until it is told to stop | `life` |
 //! | how does a reload go | `reload` |
+//! | which clients wait for a reload, what are they told | `resets` |
 //! | how does a stop go | `stop` |
 //! | what of a new configuration has to wait for a restart | `lasting` |
 //! | how do signals become values | `signals` |
@@ -22,7 +23,7 @@
 //! | was the wall clock set between two lives | `boot` |
 //! | how do a person's questions come in | `control` |
 //! | what is answered to them | `answer` |
-//! | what ends when a person enables a real server | `enable` |
+//! | what is a person told who enables a real server | `enable` |
 //! | how do mon's clients ask | `clients` |
 //! | how are their requests carried out | `requests` |
 //! | who may ask for what | `permissions` |
@@ -70,6 +71,7 @@ mod pidfile;
 mod readings;
 mod reload;
 mod requests;
+mod resets;
 mod role;
 mod runner;
 mod scrape;
@@ -107,7 +109,7 @@ use crate::daemon::peer::Peer;
 use crate::daemon::permissions::{Permissions, PermissionsError, Waiting};
 use crate::daemon::readings::Readings;
 use crate::daemon::reload::Reloaded;
-use crate::daemon::requests::Reset;
+use crate::daemon::resets::Reset;
 use crate::daemon::role::{News, RoleSources, Takeover, speaking};
 use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
@@ -340,20 +342,21 @@ impl Daemon {
     fn tell(&mut self, event: Event) -> Option<Result<String, String>> {
         let now = self.clock.now();
         let is_said = matches!(event, Event::Operator(_));
-        self.metrics.count(&event);
         match &event {
             Event::Table(outcome) => {
                 let source = self.source();
                 self.chronicle.table(now.wall, source, outcome);
+                self.metrics.looked(outcome);
                 self.table = outcome.clone();
             }
             Event::AlertDone { alert, delivery } => {
                 self.chronicle.delivered(now.wall, alert.0, delivery);
+                self.metrics.delivered(delivery);
             }
             Event::RunEnded { run, report } => chronicle::run_ended(*run, report),
+            Event::JournalLost => self.boot.forget(),
             Event::Start
             | Event::Deadline
-            | Event::JournalLost
             | Event::Tripped(_)
             | Event::HostChecked { .. }
             | Event::Operator(_)
@@ -365,9 +368,6 @@ impl Daemon {
             | Event::Delivered(_)
             | Event::PeerWishes(_)
             | Event::HistoryRead(_) => {}
-        }
-        if matches!(event, Event::JournalLost) {
-            self.boot.forget();
         }
         let actions = self.engine.handle(now, event);
         let answer = self.perform(actions);

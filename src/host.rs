@@ -1,9 +1,17 @@
 //! What a director needs of its machine: `lvsmon check --host`.
 //!
 //! Looks, and changes nothing; loads no module and sends no packet but questions to the name
-//! servers. Reads below a root folder,
-//! so a test shows it a made-up machine. Each finding says what is wrong, where, and what to
-//! do. Not here: whether the configuration is right ([`crate::config`]).
+//! servers. Reads below a root folder, so a test shows it a made-up machine. Each finding says
+//! what is wrong, where, and what to do.
+//!
+//! | Question | File |
+//! |---|---|
+//! | does the kernel have what the table needs, and may it be written | `kernel` |
+//! | how long does it remember silent connections | `timeouts` |
+//! | who may write the programs that are run, can state be written | `folders` |
+//! | which names have no address here, or too many | `names` |
+//!
+//! Not here: whether the configuration is right ([`crate::config`]).
 
 mod folders;
 mod kernel;

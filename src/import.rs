@@ -7,6 +7,7 @@
 //! | what do both come to: checks, virtual services, mail | `plan` |
 //! | which monitor makes a check of theirs | `checks` |
 //! | which addresses does a range hold | `range` |
+//! | what does a word mean that both may have | `words` |
 //! | how is it written as mon.cf | `mon_cf` |
 //!
 //! Pure: text in, text and remarks out. Usual flaws are tolerated with a remark (D36); what has
@@ -21,6 +22,7 @@ mod ldirectord;
 mod mon_cf;
 mod plan;
 mod range;
+mod words;
 
 use std::collections::BTreeSet;
 use std::fmt;

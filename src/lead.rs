@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::lvs::Family;
 
-/// What is known of that before the name is looked up.
+/// Where a check of a name goes, as far as that is known before the name is looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lead {
     /// There, whatever a look-up would say.
@@ -16,7 +16,7 @@ pub enum Lead {
 }
 
 impl Lead {
-    /// The addresses that are known without a look-up.
+    /// The addresses that the check goes to without a look-up; empty where it needs one.
     pub(crate) fn known(&self) -> &[IpAddr] {
         match self {
             Self::To(there) => there,
@@ -24,7 +24,8 @@ impl Lead {
         }
     }
 
-    /// Those of the addresses of the name.
+    /// The addresses that the check goes to when a look-up of the name has `found` these: with
+    /// `To` its own, whatever was found; with `Within` perhaps none.
     #[must_use]
     pub fn of(&self, mut found: Vec<IpAddr>) -> Vec<IpAddr> {
         let has = |family| move |it: &IpAddr| Family::of(*it) == family;

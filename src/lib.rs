@@ -7,7 +7,7 @@
 //! |---|---|
 //! | how is text kept short, and on one line | [`text`] |
 //! | what is a text in short, the same on every machine | [`digest`] |
-//! | how much was looked at, where a test asks | `effort` |
+//! | how much work meets, where a test asks | `effort` |
 //! | which moment, which span | [`time`] |
 //! | what is a virtual service, a real server, a table; how do two tables differ | [`lvs`] |
 //! | which addresses of a name is a check to go to | [`lead`] |

@@ -2,6 +2,18 @@
 //!
 //! Pure values. Knows neither the kernel ([`crate::ipvs`]) nor the configuration
 //! ([`crate::model`]). Terms and limits are those of ipvsadm(8) and linux/ip_vs.h.
+//!
+//! | Question | File |
+//! |---|---|
+//! | what is a virtual service set to | `service` |
+//! | how do packets reach a real server | `forwarding` |
+//! | what weight does a check give it | `given` |
+//! | how many connections has it | `connections` |
+//! | whom do new connections reach | `clients` |
+//! | what has to be done so that the table is as wanted | `diff` |
+//! | what does a kernel answer to that | `replay` |
+//! | what can the kernel not carry | `limits` |
+//! | how are connections synchronised | `sync` |
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
@@ -192,6 +204,14 @@ impl FromStr for VirtualServiceKey {
 /// In a firewall-mark service the port is 0: packets keep their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RealServerKey(pub SocketAddr);
+
+impl RealServerKey {
+    /// Whether a word of the file is its address, however that is written.
+    #[must_use]
+    pub fn is_called(&self, word: &str) -> bool {
+        word.parse() == Ok(self.0.ip())
+    }
+}
 
 impl fmt::Display for RealServerKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

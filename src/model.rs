@@ -4,6 +4,19 @@
 //! Immutable after construction and valid by construction: the engine has no branch for a
 //! wrong configuration. Built by [`crate::config`]; a test may build one by hand. State
 //! (counters, times, verdicts) is not here but in [`crate::engine`].
+//!
+//! | Question | File |
+//! |---|---|
+//! | who is called on a change of a service, and by which rules | `alert` |
+//! | which services does a service depend on | `depend` |
+//! | does the end of a connection tell a service to check | `tripwire` |
+//! | which service decides over which real server | `binding` |
+//! | what does a `virtual` section say | `declared` |
+//! | which service has this name | `names` |
+//! | how does mail leave this machine | `mail` |
+//! | who may be a client, and where do the ports listen | `clients`, `listener` |
+//! | as whom do programs run, and what gets syslog | `user`, `facility` |
+//! | what do the globals say of passwords, histories and files | `settings` |
 
 mod alert;
 mod binding;

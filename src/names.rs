@@ -7,6 +7,14 @@
 //! so for a minute: when the server that knows it is slow, the next one of resolv.conf answers,
 //! and need not know it. Nothing here blocks the runtime.
 //! Sources that only nsswitch knows (LDAP, mDNS) are not asked.
+//!
+//! | Question | File |
+//! |---|---|
+//! | what do the hosts file and resolv.conf say, and did they change | `files` |
+//! | how are the name servers asked | `servers` |
+//! | what is known of one name | `slot` |
+//! | which of many names have a line of the log | `said` |
+//!
 //! Not here: which names to look up and how often (the daemon).
 
 mod files;

@@ -3,6 +3,8 @@
 //! Pure. One file for each built-in; the words are those of the classic scripts
 //! of mon 1.3.6. The same parsers serve `monitor` and `alert` lines of mon.cf and
 //! the stand-alone commands, so a wrong option is an error at load, not a failing service.
+//! How the words of a command line are walked over is in `words`, which of them people may see in
+//! `masked`.
 
 pub mod agent;
 pub mod fping;

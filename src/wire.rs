@@ -2,6 +2,22 @@
 //!
 //! Pure values, the same for both ends (`daemon::control` and [`crate::client`]).
 //! Words and fields are an interface for scripts: fields are added, never renamed.
+//!
+//! | Question | File |
+//! |---|---|
+//! | how does the wanted table look beside the kernel's | `table` |
+//! | why is a service as it is | `why` |
+//! | what does it depend on | `depends` |
+//! | why is it not checked | `held_up` |
+//! | by which rules are its alerts held back | `rules` |
+//! | why is a real server in or out | `server` |
+//! | who else writes in the table | `contest` |
+//! | what is known of the services | `services` |
+//! | what do operators ask for | `wishes` |
+//! | which role has this director, and is it well | `role` |
+//! | which reload was refused | `reload` |
+//! | why is what is asked not told or done | `refusal` |
+//! | what is told in numbers | `metrics` |
 
 pub mod contest;
 mod depends;

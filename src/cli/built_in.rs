@@ -44,7 +44,7 @@ pub(super) fn names(command: &str, names: &[&str]) -> String {
         .map(|name| name.split_once('.').map_or(*name, |(bare, _)| bare))
         .collect();
     format!(
-        "Built-ins: {}\n`lvsmon {command} NAME --help` shows the options of one",
+        "Built-ins: {}\n\n`lvsmon {command} NAME --help` shows the options of one",
         names.join(", ")
     )
 }

@@ -20,8 +20,8 @@ use crate::wire::role::HealthAnswer;
 /// Say whether the daemon works: for track_script of keepalived, and for persons
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It fails where no daemon runs, where its loop does not answer in time, where a check goes on beyond
-its time limit, and where a call about the virtual server table hangs. Servers that are down are no
+It fails where no daemon runs, where its loop does not answer in time, where a check goes on beyond \
+its time limit, and where a call about the virtual server table hangs. Servers that are down are no \
 reason to fail: the other director would find them down too.
 Exit status: 0 the daemon works; 1 it does not; 2 wrong usage.")]
 pub(super) struct HealthArgs {

@@ -12,9 +12,10 @@ use crate::wire::metrics::text;
 /// Print what the daemon knows in numbers, in the text format of Prometheus
 #[derive(Debug, Args)]
 #[command(after_help = "\
-For the textfile collector of node_exporter write into a file beside and rename it, so that no half
-file is read: lvsmon metrics >lvsmon.prom.new && mv lvsmon.prom.new lvsmon.prom
-With `metricsport = PORT` in the configuration the daemon serves the same at
+For the textfile collector of node_exporter write into a file beside and rename it, so that no half \
+file is read:
+  lvsmon metrics >lvsmon.prom.new && mv lvsmon.prom.new lvsmon.prom
+With `metricsport = PORT` in the configuration the daemon serves the same at \
 http://127.0.0.1:PORT/metrics.
 Exit status: 0 done; 1 no daemon answers; 2 wrong usage.")]
 pub(super) struct MetricsArgs {

@@ -1,5 +1,6 @@
 //! `lvsmon role`: what this director is to the other one, and the word of notify scripts.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -10,7 +11,7 @@ use crate::cli::misuse::misused;
 use crate::cli::output::{Form, Output, Tone};
 use crate::cli::{Outcome, WhereArgs, refused};
 use crate::client::Client;
-use crate::pair::role::Source;
+use crate::pair::role::{Source, Uncounted};
 use crate::pair::{Facts, InstanceName, Role, State};
 use crate::text::counted;
 use crate::wire;
@@ -19,10 +20,10 @@ use crate::wire::role::{PeerRow, RoleAnswer, SaidRow, SyncRow};
 /// Show whether this director is active or standby and why, or say what it is
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without WORDS, the role is shown. WORDS are MASTER, BACKUP, FAULT, STOP or DELETED, in letters of
-any size; or what keepalived puts behind a notify script: INSTANCE NAME STATE PRIORITY, so that
+Without WORDS, the role is shown. WORDS are MASTER, BACKUP, FAULT, STOP or DELETED, in letters of \
+any size; or what keepalived puts behind a notify script: INSTANCE NAME STATE PRIORITY, so that \
 `notify \"/usr/bin/lvsmon role\"` is all it takes. Words on a GROUP are passed over.
-Exit status: 0 done; 1 no daemon, or it refused; 2 wrong usage; 3 noted, but held back for some
+Exit status: 0 done; 1 no daemon, or it refused; 2 wrong usage; 3 noted, but held back for some \
 seconds because the role changes too often.")]
 pub(super) struct RoleArgs {
     /// What this director is now
@@ -226,21 +227,23 @@ pub(super) fn sync_lines(sync: Option<&SyncRow>, out: &mut Output) -> std::io::R
     Ok(())
 }
 
-/// What was said of the instances that count; how many others there are, and for how many words
-/// there was no room.
+/// What was said of the instances that count; how many others there are and why they do not, and
+/// for how many words there was no room.
 fn said_lines(answer: &RoleAnswer) -> Vec<String> {
     let said = &answer.said;
     let counting = said.iter().filter(|said| said.counts);
     let mut lines: Vec<String> = counting
         .map(|said| format!("said {}", said_line(said)))
         .collect();
-    match said.len().saturating_sub(lines.len()) {
-        0 => {}
-        1 => lines.push("said of 1 instance more, which does not count (see --json)".to_owned()),
-        others => lines.push(format!(
-            "said of {others} instances more, which do not count (see --json)"
-        )),
+    let mut others: BTreeMap<Option<Uncounted>, usize> = BTreeMap::new();
+    for said in said.iter().filter(|said| !said.counts) {
+        *others.entry(said.uncounted).or_default() += 1;
     }
+    lines.extend(
+        others
+            .into_iter()
+            .map(|(why, count)| others_line(why, count)),
+    );
     if answer.unkept > 0 {
         let (words, most) = (counted(answer.unkept, "word"), Facts::INSTANCES_MAX);
         lines.push(format!(
@@ -248,6 +251,27 @@ fn said_lines(answer: &RoleAnswer) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// So many instances do not count for this reason; none of a daemon that does not say it.
+fn others_line(why: Option<Uncounted>, count: usize) -> String {
+    let (does, it) = match count {
+        1 => ("does", "it"),
+        _ => ("do", "them"),
+    };
+    let why = match why {
+        None => String::new(),
+        Some(Uncounted::NoFifo) => ": the FIFO said it, and the file has no notify_fifo".to_owned(),
+        Some(Uncounted::OthersNamed) => ": the file names others".to_owned(),
+        Some(Uncounted::NotFirst) => {
+            format!(": the file does not name {it}, and another is the first by name")
+        }
+    };
+    let instances = match count {
+        1 => "1 instance".to_owned(),
+        count => format!("{count} instances"),
+    };
+    format!("said of {instances} more, which {does} not count{why} (see --json)")
 }
 
 fn said_line(said: &SaidRow) -> String {
@@ -337,6 +361,69 @@ mod tests {
             "{lines:?}"
         );
         assert!(lines[1].contains("300 instances more"), "{lines:?}");
+    }
+
+    #[test]
+    fn words_that_do_not_count_are_said_to_be_so_with_the_reason() {
+        let now = Now {
+            wall: Wall::from_seconds(0),
+            mono: Mono::ZERO,
+        };
+        let lines = |fifo: Option<&str>, instance: Option<&str>, said: &[(&str, Source)]| {
+            let settings = PairSettings {
+                notify_fifo: fifo.map(Into::into),
+                notify_instance: instance.map(|name| name.parse().unwrap()),
+                ..PairSettings::default()
+            };
+            let mut keeper = RoleKeeper::new(settings, Facts::default(), now);
+            for &(name, source) in said {
+                let name = Some(name.parse().unwrap());
+                keeper.hear(name, State::Backup, source, now.wall);
+            }
+            let mut lines = said_lines(&RoleAnswer::of(&keeper, now));
+            lines.retain(|line| line.contains("count"));
+            lines
+        };
+        let (fifo, command) = (Source::Fifo, Source::Command);
+        assert_eq!(
+            lines(None, None, &[("A", fifo)]),
+            [
+                "said of 1 instance more, which does not count: the FIFO said it, and \
+                 the file has no notify_fifo (see --json)"
+            ]
+        );
+        assert_eq!(
+            lines(
+                Some("/run/x"),
+                Some("A"),
+                &[("A", fifo), ("B", command), ("C", fifo)]
+            ),
+            [
+                "said of 2 instances more, which do not count: the file names others \
+                 (see --json)"
+            ]
+        );
+        assert_eq!(
+            lines(Some("/run/x"), None, &[("A", fifo), ("B", fifo)]),
+            [
+                "said of 1 instance more, which does not count: the file does not name it, and another is \
+                 the first by name (see --json)"
+            ]
+        );
+        // Each with its own reason.
+        let mixed = lines(
+            None,
+            Some("A"),
+            &[("B", command), ("A", fifo), ("B2", fifo)],
+        );
+        assert_eq!(
+            mixed,
+            [
+                "said of 2 instances more, which do not count: the FIFO said it, and \
+                 the file has no notify_fifo (see --json)",
+                "said of 1 instance more, which does not count: the file names others (see --json)"
+            ]
+        );
     }
 
     #[test]

@@ -99,9 +99,9 @@ pub(super) struct TrialArgs {
 }
 
 const AFTER: &str = "\
-Exit status: 0 all is well; 1 the monitor reported a failure, or an alert failed, in good form;
-2 wrong usage, nothing was run; 3 the program does something that the daemon or its operator will
-suffer from (see the lines \"problem\"); 128 and the signal's number where SIGINT, SIGTERM or
+Exit status: 0 all is well; 1 the monitor reported a failure, or an alert failed, in good form; \
+2 wrong usage, nothing was run; 3 the program does something that the daemon or its operator will \
+suffer from (see the lines \"problem\"); 128 and the signal's number where SIGINT, SIGTERM or \
 SIGHUP ended it, which kills the program with its process group.
 
 Examples:

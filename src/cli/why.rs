@@ -1,8 +1,10 @@
 //! `lvsmon why GROUP/SERVICE`: everything the daemon knows of one service. For a real server:
-//! `server`.
+//! `server`, `section` and `weight` for two of its lines; how the lines are laid out: `sheet`.
 
+mod section;
 mod server;
 mod sheet;
+mod weight;
 
 use std::io;
 use std::process::ExitCode;
@@ -32,10 +34,10 @@ const DETAIL_LINES: usize = 20;
 /// Show all the daemon knows of a service, or why a real server is in or out
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A name with a slash is a service; a name, an address, ADDRESS:PORT or [IPV6]:PORT a real server, in all
+A name with a slash is a service; a name, an address, ADDRESS:PORT or [IPV6]:PORT a real server, in all \
 its virtual services unless one is named.
 
-Exit status: 0 the service is good or was not tested yet, the real server is in with a weight above 0;
+Exit status: 0 the service is good or was not tested yet, the real server is in with a weight above 0; \
 1 it is not; 2 wrong usage; 3 the daemon cannot be asked or does not know it.")]
 pub(super) struct WhyArgs {
     /// GROUP/SERVICE, or a real server
@@ -143,6 +145,16 @@ fn of_service(args: &WhyArgs, group: &str, service: &str, out: &mut Output) -> O
     })
 }
 
+/// When the latest run of a service began, and how long it took; of the first one no end is known
+/// while it goes on.
+fn last_run(began: &str, took: Option<f64>, is_running: bool) -> String {
+    match took {
+        Some(took) => format!("last {began}, took {}", readable(took)),
+        None if is_running => format!("begun {began}"),
+        None => format!("last {began}"),
+    }
+}
+
 /// As dependencies see it.
 const fn is_good(status: ServiceStatus) -> bool {
     match status {
@@ -237,12 +249,8 @@ impl<'a> Page<'a> {
         }
         let mut parts = Vec::new();
         if let Some(time) = answer.service.last_check {
-            let took = answer.took.map(|span| format!(", took {}", readable(span)));
-            parts.push(format!(
-                "last {}{}",
-                self.sheet.moment(time),
-                took.unwrap_or_default()
-            ));
+            let (took, is_running) = (answer.took, answer.service.running);
+            parts.push(last_run(&self.sheet.moment(time), took, is_running));
         }
         match answer.next_run {
             Some(_) if !answer.held_up.is_empty() && !answer.service.running => {}
@@ -466,5 +474,14 @@ mod tests {
         for server in ["10.10.0.1:99999", "10.10.0.1:80", "web1", "2001:db8::1"] {
             assert_eq!(meant(server), None, "{server}");
         }
+    }
+
+    #[test]
+    fn a_first_run_that_goes_on_is_not_the_last_one() {
+        let said = |took, is_running| last_run("3:00", took, is_running);
+        assert_eq!(said(None, true), "begun 3:00");
+        assert_eq!(said(None, false), "last 3:00");
+        assert_eq!(said(Some(2.0), true), "last 3:00, took 2s");
+        assert_eq!(said(Some(2.0), false), "last 3:00, took 2s");
     }
 }

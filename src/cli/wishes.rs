@@ -53,21 +53,21 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// What the help of the commands says that wait for the table.
 const STATUS: &str = "\
-Waits some seconds for the kernel's table to become so. Exit status: 0 it is so, or, of a weight, will
-be once the server is in; 1 refused or failed; 2 wrong usage; 6 noted, but the kernel's table is not
+Waits some seconds for the kernel's table to become so. Exit status: 0 it is so, or, of a weight, will \
+be once the server is in; 1 refused or failed; 2 wrong usage; 6 noted, but the kernel's table is not \
 so, as where the kernel refuses: lvsmon tries again until it is.";
 
 /// Let a real server's connections end, then take it out
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Weight 0 first: connections go on, new ones go elsewhere. Out once no connection is active, at the
-latest at the deadline. Waits until then, unless --no-wait is given; an interrupt ends the waiting,
+Weight 0 first: connections go on, new ones go elsewhere. Out once no connection is active, at the \
+latest at the deadline. Waits until then, unless --no-wait is given; an interrupt ends the waiting, \
 not the drain. `lvsmon enable SERVER` ends it.
 
-Exit status: 0 done (it is out, or with --no-wait the drain has begun); 1 refused or failed; 2 wrong
-usage; 4 out with active connections: at the deadline, or since the server failed or was taken out
-before; 5 the drain ended before the server was out: somebody ended it or wished something else, the
-time of --for was over, or a reload took the server from the file; 6 noted, but the kernel's table is
+Exit status: 0 done (it is out, or with --no-wait the drain has begun); 1 refused or failed; 2 wrong \
+usage; 4 out with active connections: at the deadline, or since the server failed or was taken out \
+before; 5 the drain ended before the server was out: somebody ended it or wished something else, the \
+time of --for was over, or a reload took the server from the file; 6 noted, but the kernel's table is \
 not so, as where the kernel refuses.")]
 pub(super) struct DrainArgs {
     #[command(flatten)]
@@ -219,7 +219,8 @@ pub(super) fn enable(args: &EnableArgs, out: &mut Output) -> Outcome {
         out.line(&text)?;
     }
     let outcome = enabled(args, &mut daemon, &aim, out);
-    unless_gone("enable", &aim, args.json, outcome)
+    let trouble = daemon.journal_trouble();
+    unless_gone("enable", &aim, args.json, trouble, outcome)
 }
 
 /// Whether the table becomes so without the wish.
@@ -285,7 +286,8 @@ pub(super) fn drain(args: &DrainArgs, out: &mut Output) -> Outcome {
     };
     let mut daemon = begin(&args.what, &aim, wish, out)?;
     let outcome = follow(args, &mut daemon, &aim, out);
-    unless_gone("drain", &aim, args.what.json, outcome)
+    let trouble = daemon.journal_trouble();
+    unless_gone("drain", &aim, args.what.json, trouble, outcome)
 }
 
 /// How the drain goes on, until it is over.
@@ -502,7 +504,8 @@ fn order(command: &str, what: &WishArgs, wish: ManualWish, out: &mut Output) -> 
     };
     let mut daemon = begin(what, &aim, wish, out)?;
     let outcome = settle(what, &mut daemon, &aim, out);
-    unless_gone(command, &aim, what.json, outcome)
+    let trouble = daemon.journal_trouble();
+    unless_gone(command, &aim, what.json, trouble, outcome)
 }
 
 /// Whether the table becomes as it was wished.

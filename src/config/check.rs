@@ -4,6 +4,7 @@
 //! |---|---|
 //! | what do the settings say | `globals` |
 //! | which hosts are in which group | `groups` |
+//! | which words can stand for a host, which mean the same | `host_word` |
 //! | what does a service say | `service` |
 //! | what does it depend on | `depend` |
 //! | what do the rules of a period say | `period` |
@@ -22,6 +23,7 @@ pub(super) mod commands;
 mod depend;
 pub(in crate::config) mod globals;
 mod groups;
+mod host_word;
 mod one_family;
 mod period;
 mod report;
@@ -29,7 +31,7 @@ mod section;
 mod service;
 mod values;
 
-pub(crate) use section::is_possible_name;
+pub(crate) use host_word::is_possible_name;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -531,7 +531,7 @@ mod tests {
         for separator in [" ", " \\\n", "  \u{e9}"] {
             let cost = |count: usize| {
                 let text = written(separator, count);
-                crate::effort::looks(|| assert!(places(&text).len() > count))
+                crate::effort::visits(|| assert!(places(&text).len() > count))
             };
             let [some, more, most] = [1_000, 2_000, 3_000].map(cost);
             assert!(

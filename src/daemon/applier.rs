@@ -4,6 +4,9 @@
 //! difference ([`diff`]) and carries it out. Decides nothing: what is wanted is the engine's
 //! answer, what is touched follows from it. Every refusal is reported, waited out and tried
 //! again; none ends the daemon. Source: architecture "levels, not edges".
+//!
+//! Who else writes there is in `contest`, where it differs for long in `differences`, what is tried
+//! again in `rests`, what the kernel refused in `refusals`, what the log says of it all in `said`.
 
 mod contest;
 mod differences;
@@ -21,7 +24,7 @@ use tracing::warn;
 
 use crate::clock::{Clock, Stopwatch};
 use crate::daemon::applier::differences::Differences;
-use crate::effort::look;
+use crate::effort::visit;
 use crate::engine::event::{Event, KeptStranger, TableLook, TableOutcome};
 use crate::ipvs::{Backend, IpvsError, Look, Touch};
 use crate::lvs::diff::behind::{Behind, Waits};
@@ -245,7 +248,7 @@ fn is_wanted_as_before(before: &Desired, now: &Desired, (key, server): &Place) -
 
 /// Refused commands, to be found among many.
 fn by_place(refused: &[(Command, String)]) -> BTreeMap<Place, &(Command, String)> {
-    let seen = refused.iter().inspect(|_| look());
+    let seen = refused.iter().inspect(|_| visit());
     seen.map(|it| (place(&it.0), it)).collect()
 }
 

@@ -3,7 +3,7 @@
 //! The journal has wall times. It also keeps at which of them this boot of the machine began:
 //! a life in the same boot that finds another moment knows by how much the clock was set, and
 //! restores as if that happened now; for the engine it is a step of the clock like any other.
-//! After a reboot nothing is known of it. Here the machine is asked; what follows is in `stamp`.
+//! After a reboot nothing is known of it. Here the machine is asked; what follows is in `time`.
 
 mod time;
 

@@ -1,8 +1,8 @@
-//! What ends when a person enables a real server?
+//! What is a person told who enables a real server?
 //!
-//! What operators wished of it and withdrawals that nothing else ends: the engine's part. And that
-//! it is left as it is on purpose, since somebody else changes it again and again. What keeps it
-//! from its clients all the same is said.
+//! What operators wished of it and withdrawals that nothing else ends: the engine ends and says
+//! that. Here ends, too, that it is left as it is on purpose, since somebody else changes it again
+//! and again; and what keeps it from its clients all the same is said.
 
 use crate::daemon::Daemon;
 use crate::engine::event::{Aim, Contested, Event, Wish};

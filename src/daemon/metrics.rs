@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::daemon::Daemon;
 use crate::daemon::control::Ask;
 use crate::daemon::scrape::Scrape;
-use crate::engine::event::{DeliveryOutcome, Event};
+use crate::engine::event::{DeliveryOutcome, TableOutcome};
 use crate::model::Globals;
 use crate::pair::Role;
 use crate::wire::metrics::{
@@ -37,9 +37,14 @@ impl Metrics {
         self.port.reload(globals.metrics.listener());
     }
 
-    /// Counts an event on its way to the engine.
-    pub(super) fn count(&mut self, event: &Event) {
-        self.tally.count(event);
+    /// Counts what a look at the table came to.
+    pub(super) const fn looked(&mut self, outcome: &TableOutcome) {
+        self.tally.looked(outcome);
+    }
+
+    /// Counts what became of an alert.
+    pub(super) const fn delivered(&mut self, delivery: &DeliveryOutcome) {
+        self.tally.delivered(delivery);
     }
 }
 
@@ -54,34 +59,18 @@ struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, event: &Event) {
-        match event {
-            // Each change of the table is told.
-            Event::Table(outcome) => {
-                self.applied += outcome.applied.len() as u64;
-                self.drift += outcome.drift as u64;
-            }
-            Event::AlertDone { delivery, .. } => match delivery {
-                DeliveryOutcome::Done => self.sent += 1,
-                DeliveryOutcome::Elsewhere | DeliveryOutcome::Left => self.elsewhere += 1,
-                DeliveryOutcome::GivenUp(_) => self.given_up += 1,
-                DeliveryOutcome::Observed | DeliveryOutcome::Overtaken => {}
-            },
-            Event::RunEnded { .. }
-            | Event::Start
-            | Event::Deadline
-            | Event::JournalLost
-            | Event::Tripped(_)
-            | Event::HostChecked { .. }
-            | Event::Operator(_)
-            | Event::Trap(_)
-            | Event::Resolved(_)
-            | Event::Reload { .. }
-            | Event::Peer(_)
-            | Event::PeerDelivered(_)
-            | Event::Delivered(_)
-            | Event::PeerWishes(_)
-            | Event::HistoryRead(_) => {}
+    /// Each change of the table is told.
+    const fn looked(&mut self, outcome: &TableOutcome) {
+        self.applied += outcome.applied.len() as u64;
+        self.drift += outcome.drift as u64;
+    }
+
+    const fn delivered(&mut self, delivery: &DeliveryOutcome) {
+        match delivery {
+            DeliveryOutcome::Done => self.sent += 1,
+            DeliveryOutcome::Elsewhere | DeliveryOutcome::Left => self.elsewhere += 1,
+            DeliveryOutcome::GivenUp(_) => self.given_up += 1,
+            DeliveryOutcome::Observed | DeliveryOutcome::Overtaken => {}
         }
     }
 }
@@ -135,15 +124,10 @@ impl Daemon {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::event::{AlertId, TableOutcome};
 
     #[test]
     fn what_becomes_of_alerts_and_of_the_table_is_counted() {
         let mut tally = Tally::default();
-        let done = |delivery| Event::AlertDone {
-            alert: AlertId(1),
-            delivery,
-        };
         for delivery in [
             DeliveryOutcome::Done,
             DeliveryOutcome::Done,
@@ -151,15 +135,14 @@ mod tests {
             DeliveryOutcome::Observed,
             DeliveryOutcome::GivenUp("too old".to_owned()),
         ] {
-            tally.count(&done(delivery));
+            tally.delivered(&delivery);
         }
         for drift in [2, 0] {
-            tally.count(&Event::Table(TableOutcome {
+            tally.looked(&TableOutcome {
                 drift,
                 ..TableOutcome::default()
-            }));
+            });
         }
-        tally.count(&Event::Deadline);
         let expected = Tally {
             applied: 0,
             drift: 2,

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::config::Diagnostic;
 use crate::daemon::readings::BROKE;
-use crate::daemon::requests::{self, Reset};
+use crate::daemon::resets::{self, Reset};
 use crate::daemon::{Daemon, mistakes};
 use crate::model::{AuthSettings, AuthType};
 use crate::protocol::auth::{self, AuthRules, UserFile};
@@ -91,7 +91,11 @@ impl Permissions {
 
     /// Whether the password is right, by any of the ways, else why the user is not let in, for
     /// the log. May take some seconds.
-    pub(super) fn look(&self, credentials: &Credentials, peer: IpAddr) -> Result<(), String> {
+    pub(super) fn authenticate(
+        &self,
+        credentials: &Credentials,
+        peer: IpAddr,
+    ) -> Result<(), String> {
         let Credentials { user, password } = credentials;
         let system = |user: &str| hash_of_system(user).and_then(Result::ok);
         let is_right =
@@ -150,7 +154,7 @@ impl Daemon {
                 Waiting::Reset(reset) => resets.push(reset),
             }
         }
-        requests::answer(resets, true);
+        resets::answer(resets, true);
         if goes_on {
             self.begin_reading_permissions();
         }

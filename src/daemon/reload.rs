@@ -13,7 +13,7 @@ use crate::daemon::histories;
 use crate::daemon::lasting::keep_what_cannot_change;
 use crate::daemon::mistakes::{log_mistakes, log_warnings};
 use crate::daemon::outbox::OutboxSettings;
-use crate::daemon::requests::{Reset, memory_of};
+use crate::daemon::resets::{Reset, memory_of};
 use crate::daemon::statefiles;
 use crate::engine::event::{Event, HistoryLine, Memory};
 use crate::model::Model;

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use nix::unistd::gethostname;
 use tokio::sync::oneshot;
 
 use crate::config::Diagnostic;
@@ -16,21 +15,15 @@ use crate::daemon::clients::{Ask, Said};
 use crate::daemon::control::NOT_ON_DISK;
 use crate::daemon::permissions::Waiting;
 use crate::daemon::readings::BROKE;
+use crate::daemon::resets::{self, Reset};
 use crate::daemon::scribe::Reply;
 use crate::daemon::syslog;
-use crate::engine::event::{Event, Memory, Wish};
+use crate::engine::event::{Event, Wish};
 use crate::protocol::{self, DENIED, Listing, Session, Sight, Turn, Work, refused};
 use crate::site;
 
 /// Mistakes of a configuration that `test config` shows.
 const MISTAKES_MAX: usize = 100;
-
-/// A `reset` that waits until the file was read.
-#[derive(Debug)]
-pub(super) struct Reset {
-    memory: Memory,
-    reply: oneshot::Sender<String>,
-}
 
 impl Daemon {
     /// Answers a client. False when the daemon is to end.
@@ -184,7 +177,7 @@ impl Daemon {
         if is_done {
             self.read_permissions(resets.into_iter().map(Waiting::Reset));
         } else {
-            answer(resets, false);
+            resets::answer(resets, false);
         }
     }
 }
@@ -205,30 +198,6 @@ const fn is_to_last(wish: &Wish) -> bool {
         | Wish::Set { .. }
         | Wish::SetHistoryLength(_)
         | Wish::LoadState(_) => false,
-    }
-}
-
-/// What becomes of the states in the reload that these clients wait for: a reset that forgets
-/// wins over a SIGHUP (D32).
-pub(super) fn memory_of(resets: &[Reset]) -> Memory {
-    let forgets = |reset: &Reset| reset.memory == Memory::Forgotten;
-    if resets.iter().any(forgets) {
-        Memory::Forgotten
-    } else {
-        Memory::Kept
-    }
-}
-
-/// Answers them.
-pub(super) fn answer(resets: Vec<Reset>, is_done: bool) {
-    if resets.is_empty() {
-        return;
-    }
-    let host = gethostname().unwrap_or_default();
-    let host = host.to_string_lossy();
-    let text = protocol::reset_reply(std::process::id(), &host, is_done);
-    for reset in resets {
-        let _ = reset.reply.send(text.clone());
     }
 }
 

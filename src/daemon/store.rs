@@ -15,6 +15,13 @@
 //! Alert calls pass through here too, because they and the records of their services must
 //! reach the disk in order ([`order`]).
 //!
+//! | Question | File |
+//! |---|---|
+//! | how is the journal read and written as a file | `file` |
+//! | how is it said as text | `lines` |
+//! | who has the state folder | `lock` |
+//! | what may go to the disk or to the outbox next | `order` |
+//!
 //! Not here: what is worth keeping ([`crate::engine::saved`]), the spool of alerts.
 
 mod file;

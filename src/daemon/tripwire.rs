@@ -19,7 +19,6 @@ use tokio::task::JoinSet;
 
 use crate::clock::Stopwatch;
 use crate::engine::event::{Wire, WireId};
-use crate::lead::Lead;
 use crate::monitor::dial::{Attempts, Trouble, addresses};
 use crate::names::Names;
 
@@ -92,14 +91,13 @@ impl Tripwire {
         self.held.insert(id, kept);
     }
 
-    /// Looks nothing up of which it is known where it leads.
+    /// Those that go where it is to lead.
     fn names_of(&self, wire: &Wire) -> Names {
         let names = self.names.clone();
-        if wire.addresses.is_empty() {
-            return names;
+        match wire.lead.clone() {
+            Some(lead) => names.led([(wire.host.as_str().into(), lead)].into()),
+            None => names,
         }
-        let there = Lead::To(wire.addresses.clone());
-        names.led([(wire.host.as_str().into(), there)].into())
     }
 
     /// Closes a connection; its end is not told, unless the server was first.
@@ -238,6 +236,7 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
 
     use super::*;
+    use crate::lead::Lead;
     use crate::model::HostName;
 
     const SOON: Duration = Duration::from_secs(20);
@@ -246,7 +245,7 @@ mod tests {
         Wire {
             id: WireId(id),
             host: HostName::new("127.0.0.1"),
-            addresses: Vec::new(),
+            lead: None,
             port,
             wait: Duration::ZERO,
         }
@@ -322,7 +321,7 @@ mod tests {
             tripwire.hold(Wire {
                 // No name can be: whoever looks it up connects to nothing.
                 host: HostName::new("w/1"),
-                addresses: vec![[127, 0, 0, 1].into()],
+                lead: Some(Lead::To(vec![[127, 0, 0, 1].into()])),
                 ..wire(1, port)
             });
             let (_listener, stream) = accept(listener).await;

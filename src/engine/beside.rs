@@ -140,8 +140,8 @@ impl Engine {
         match verdict {
             HostVerdict::Up => {
                 let service = self.model.service(id);
-                let latest = |host: &HostName| self.bindings.latest(id, host);
-                let held = self.tripwires.good(now, (id, service), &host, latest);
+                let lead = |host: &HostName| self.bindings.lead(id, host);
+                let held = self.tripwires.good(now, (id, service), &host, lead);
                 actions.extend(held);
             }
             HostVerdict::Down(Reason::Refused) if had_tripped => {

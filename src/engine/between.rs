@@ -183,7 +183,7 @@ impl Engine {
         let id = going.service;
         let found = self.latest_of(going, &self.found(id, report, &going.hosts));
         if !self.mode(id).is_frozen() && !verdict::is_blind(report) {
-            let mut opinions = self.opinions(id, &found, going.began());
+            let mut opinions = self.weighed(now, id, &found, going.began());
             if self.is_of_all(going) {
                 let whole = match report.ended.exit() {
                     0 => Opinion::Good,
@@ -257,25 +257,29 @@ impl Engine {
         if !self.mode(id).is_frozen() {
             if going.purpose.is_slot() {
                 let verdicts = self.verdicts(id, found, going.began());
+                self.weigh(now, (id, AlertKind::Failure), &good, &verdicts);
                 let (ruling, reason) = (Ruling::Blind, Reason::Witness);
                 let failed = &mut self.bindings;
                 actions.extend(failed.failed(now, id, ruling, &verdicts, reason));
             } else {
-                let opinions = self.opinions(id, &good, going.began());
+                let opinions = self.weighed(now, id, &good, going.began());
                 actions.extend(self.bindings.rechecked(id, &opinions));
             }
         }
         self.look_at_wires(now, going, &good, actions);
     }
 
-    /// What was found of each host, for the sections.
-    fn opinions(
-        &self,
+    /// What was found of each host, for the sections, which take the weights that it gives.
+    fn weighed(
+        &mut self,
+        now: Now,
         id: ServiceId,
         found: &[HostState],
         began: Began,
     ) -> BTreeMap<Part, Opinion> {
-        let verdicts = self.verdicts(id, found, began).into_iter();
+        let verdicts = self.verdicts(id, found, began);
+        self.weigh(now, (id, AlertKind::Failure), found, &verdicts);
+        let verdicts = verdicts.into_iter();
         verdicts
             .map(|(host, verdict)| (Part::Host(host), verdict.into()))
             .collect()
@@ -339,8 +343,8 @@ impl Engine {
         let mut found = self.latest_of(going, found);
         found.retain(|one| !is_done(one));
         let service = (id, self.model.service(id));
-        let latest = |host: &HostName| self.bindings.latest(id, host);
-        self.tripwires.heard(now, service, &found, latest, actions);
+        let lead = |host: &HostName| self.bindings.lead(id, host);
+        self.tripwires.heard(now, service, &found, lead, actions);
     }
 }
 

@@ -100,6 +100,9 @@ pub(crate) struct Bindings {
     /// In which virtual services a host word stands for a real server.
     by_host: BTreeMap<HostName, BTreeSet<VirtualServiceKey>>,
     families: Families,
+    /// The same of hosts over which their services decide nothing by now, as of when they did:
+    /// until the next check, their verdicts are of these.
+    led: BTreeMap<ServiceId, Families>,
     judges: BTreeMap<ServiceId, Judge>,
     /// When patience with a service ends.
     timers: BTreeSet<(Mono, ServiceId)>,
@@ -119,7 +122,8 @@ pub(crate) struct Bindings {
     sections: Sections,
     /// Sections that were decided over since this was last asked.
     decided: BTreeSet<VirtualServiceKey>,
-    /// Sections with a real server that a check gave another weight since.
+    /// Sections with a real server that a check gave another weight, and that were not decided over
+    /// since.
     weighed: BTreeSet<VirtualServiceKey>,
     /// Answers of name servers so far.
     tick: Tick,
@@ -139,6 +143,7 @@ impl Bindings {
             by_virtual_service: BTreeMap::new(),
             by_host: BTreeMap::new(),
             families: Families::default(),
+            led: BTreeMap::new(),
             judges: BTreeMap::new(),
             timers: BTreeSet::new(),
             latches: Latches::default(),
@@ -341,7 +346,14 @@ impl Bindings {
         let mut actions = Vec::new();
         let named = &self.by_virtual_service;
         let is_named = |key| named.contains_key(&key);
-        let mut keys = self.owned.table_seen(outcome, is_named, &mut actions);
+        let (model, sections, addresses) = (&self.model, &self.sections, &self.addresses);
+        let is_held = |key: VirtualServiceKey| {
+            let section = sections.section(model, key);
+            let mut servers = section.into_iter().flat_map(|it| &it.servers);
+            servers.any(|it| addresses.current(&it.host, key.family()).is_none())
+        };
+        let owned = &mut self.owned;
+        let mut keys = owned.table_seen(outcome, is_named, is_held, &mut actions);
         keys.extend(self.sections_saw(outcome, &mut actions));
         self.decide(&keys, &mut actions);
         self.manual.seen(outcome);
@@ -498,6 +510,7 @@ impl Bindings {
         let was_in = |server| matches!(wish_before(server), Some(ServerWish::In(_)));
         let dropped = self.owned.declare(key, naming, &declared, was_in, actions);
         let before = before.cloned();
+        let held = self.held_by_lines(key, &survey);
         let wanted = match self.decide_section(key, &survey, actions) {
             Some(wanted) => wanted,
             None => {
@@ -505,22 +518,23 @@ impl Bindings {
                     key,
                     &survey,
                     self.owned.is_made(key),
-                    self.owned.leaving(key),
+                    (self.owned.leaving(key), held.as_ref()),
                     |server, wish| self.manual.over((key, server), wish),
                 );
                 self.say_changes(key, &survey, (&wanted, &BTreeMap::new()), actions);
                 wanted
             }
         };
-        self.say_held(key, &mut survey);
         let left = change::departures(dropped, &declared).into_iter();
         let now = self.now.wall;
         actions.extend(left.map(|(server, change)| server_note((key, server), change, now)));
         if survey.is_declared && survey.section.is_none() {
-            self.grounds.insert(key, Ground::of(&survey, &wanted));
+            let ground = Ground::of(&survey, &wanted, held);
+            self.grounds.insert(key, ground);
         } else {
             self.grounds.remove(&key);
         }
+        self.say_held(key, &mut survey);
         let told = self.told.remove(&key).unwrap_or_default();
         let mut tell = BTreeMap::new();
         let mut news: BTreeMap<Option<ServiceId>, Vec<(HostName, String)>> = BTreeMap::new();

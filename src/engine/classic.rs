@@ -11,6 +11,9 @@
 mod line;
 mod taken;
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 

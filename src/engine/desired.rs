@@ -9,11 +9,13 @@ use std::collections::BTreeMap;
 use crate::engine::event::{Cause, Reason};
 use crate::engine::manual::ManualView;
 use crate::engine::recent::About;
+pub use crate::engine::section::giving::Giving;
 pub use crate::engine::section::live::ServedBy;
+use crate::engine::section::wanted::Held;
 pub use crate::engine::section::wanted::ServerRole;
 use crate::lvs::{
-    DesiredService, RealServer, RealServerKey, Scheduler, ServerWish, ServiceWish, Strangers,
-    VirtualService, VirtualServiceKey,
+    DesiredService, GivenWeight, RealServer, RealServerKey, Scheduler, ServerWish, ServiceWish,
+    Strangers, VirtualService, VirtualServiceKey, Weight,
 };
 use crate::model::{Ends, HostName, ServiceId};
 use crate::time::Wall;
@@ -45,6 +47,9 @@ pub struct RealServerView {
     pub role: Option<ServerRole>,
     /// Who gives it weight 0, where nobody withdraws it; none where an operator says its weight.
     pub zero_by: Option<ZeroBy>,
+    /// Where it has its weight from, where its section asks its checks; none where it has none, or
+    /// 0 since they withdraw it, and where an operator says it.
+    pub given_by: Option<GivenBy>,
     /// When it leaves that role by itself: the end of a slow start, or of a drain.
     pub role_ends: Option<Wall>,
     /// The section as a whole; none for one of `lvs.alert` lines only.
@@ -88,6 +93,7 @@ impl RealServerView {
             manual: None,
             role: None,
             zero_by: None,
+            given_by: None,
             role_ends: None,
             section: None,
             counts: Vec::new(),
@@ -99,10 +105,51 @@ impl RealServerView {
 /// keeps it in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ZeroBy {
-    /// The latest good checks of these services, in file order.
-    Checks(Vec<ServiceId>),
+    /// The checks of these services, in file order.
+    Checks(Vec<Given>),
     /// The file.
     File,
+}
+
+/// Where a real server has its weight from, whose section asks its checks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GivenBy {
+    /// The services whose checks give it the smallest, in file order; never empty.
+    Checks(Vec<Given>),
+    /// The file: no check gave it one.
+    File,
+    /// The file, but it has no more than the healthy real server with the most: no check gave it
+    /// one above 0, and `min_live` keeps it in, or nothing is known of it.
+    FileAtMost,
+}
+
+/// What the checks of a service give a real server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// Which service.
+    pub service: ServiceId,
+    /// What.
+    pub giving: Giving,
+}
+
+impl Given {
+    /// The weight that comes of it where the file says this one.
+    pub(crate) fn of(&self, configured: Weight) -> Weight {
+        self.giving.weight().of(configured)
+    }
+
+    /// Who gives what, in a few words; the service is called so.
+    pub(crate) fn words(&self, service: &str) -> String {
+        let what = match self.giving.weight() {
+            GivenWeight::Absolute(weight) => format!("weight {weight}"),
+            GivenWeight::Percent(0) => "weight 0".to_owned(),
+            GivenWeight::Percent(percent) => format!("{percent}% of the weight in the file"),
+        };
+        match self.giving {
+            Giving::Gives(_) => format!("{service} gives it {what}"),
+            Giving::Gave { .. } => format!("{service} gave it {what}, its latest check none"),
+        }
+    }
 }
 
 /// A `virtual` section as a whole.
@@ -236,19 +283,23 @@ pub(crate) fn server_wish(claims: &[Claim]) -> ServerWish {
     }
 }
 
-/// What is wanted of a virtual service. `leaving` are real servers that the file declared
-/// before; `is_made` tells whether it declared `-B` before; `over` is the last step over what is
-/// wanted of a real server: what operators wish.
+/// What is wanted of a virtual service of `lvs.alert` lines. `leaving` are real servers that the
+/// file declared before, and why they stay; `is_made` tells whether it declared `-B` before;
+/// `over` is the last step over what is wanted of a real server: what operators wish.
 pub(crate) fn service(
     key: VirtualServiceKey,
     survey: &Survey,
     is_made: bool,
-    leaving: impl Iterator<Item = RealServerKey>,
+    (leaving, held): (impl Iterator<Item = RealServerKey>, Option<&Held>),
     over: impl Fn(RealServerKey, ServerWish) -> ServerWish,
 ) -> DesiredService {
     let is_absent = !survey.withdrawn_by.is_empty() || (!survey.is_declared && is_made);
+    let leaves = match held {
+        Some(_) => ServerWish::AsFound,
+        None => ServerWish::Out,
+    };
     let mut servers: BTreeMap<RealServerKey, ServerWish> =
-        leaving.map(|server| (server, ServerWish::Out)).collect();
+        leaving.map(|server| (server, leaves)).collect();
     for (&server, claims) in &survey.servers {
         let wish = if is_absent {
             ServerWish::Out
@@ -501,7 +552,7 @@ mod tests {
                 survey.servers.insert(server, claims(&[stand]));
             }
             let leaving = [gone].into_iter();
-            let wanted = service(key, &survey, is_made, leaving, |_, wish| wish);
+            let wanted = service(key, &survey, is_made, (leaving, None), |_, wish| wish);
             let case = (creates, is_made, is_declared, is_withdrawn, stand);
             assert_eq!(&wanted.service, expected, "{case:?}");
             assert_eq!(wanted.servers[&gone], ServerWish::Out);

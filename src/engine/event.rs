@@ -1,9 +1,10 @@
 //! The whole vocabulary of the engine: what it is told, what it answers.
 //!
 //! Whoever reads these two enums, [`Event`] and [`Action`], knows the daemon. Alerts have
-//! their words in `alert`, the log in `note`, declared virtual services in `section`, other
-//! writers of the table in `contested`, runs and held connections in `run`, operators in `wish`,
-//! the other director in `peer`, what operators wish on both in `shared`.
+//! their words in `alert`, the log in `note`, declared virtual services in `section`, real servers
+//! that nobody declared in `kept`, other writers of the table in `contested`, runs and held
+//! connections in `run`, operators in `wish`, the other director in `peer`, what operators wish on
+//! both in `shared`.
 
 mod alert;
 mod contested;

@@ -14,22 +14,17 @@ impl Engine {
     /// The names among the hosts of a run are checked where they lead as far as is known here:
     /// what it finds is then no word on another address.
     pub(super) fn say_where(&self, run: &mut Run) {
-        let there = |host: &HostName| match run.purpose {
-            Purpose::Former => Some(self.bindings.former(run.service, host)),
+        let lead = |host: &HostName| match run.purpose {
+            Purpose::Former => Some(Lead::To(self.bindings.former(run.service, host))),
             Purpose::Slot
             | Purpose::Recheck
             | Purpose::Trip
             | Purpose::Beside
-            | Purpose::Witness => self.bindings.latest(run.service, host),
+            | Purpose::Witness => self.bindings.lead(run.service, host),
         };
         let hosts = run.names().into_iter();
-        run.leads = hosts
-            .filter_map(|host| {
-                let known = there(&host).map(Lead::To);
-                let lead = known.or_else(|| self.bindings.lead(run.service, &host))?;
-                Some((host, lead))
-            })
-            .collect();
+        let led = hosts.filter_map(|host| lead(&host).map(|lead| (host, lead)));
+        run.leads = led.collect();
     }
 
     /// A check of these hosts begins: of those whose names lead somewhere it finds out.
@@ -75,11 +70,11 @@ impl Engine {
         let found = self.nowhere.iter();
         let found = found.filter(|(id, host)| !self.bindings.leads_nowhere(*id, host));
         let behind: BTreeSet<ServiceId> = found.map(|&(id, _)| id).collect();
-        self.look_at_once(now, &behind);
+        self.check_at_once(now, &behind);
     }
 
     /// Brings the next run of these services forward.
-    pub(super) fn look_at_once(&mut self, now: Now, behind: &BTreeSet<ServiceId>) {
+    pub(super) fn check_at_once(&mut self, now: Now, behind: &BTreeSet<ServiceId>) {
         for &id in behind {
             if let Some(interval) = self.interval(id) {
                 self.timetable.bring_forward(id, interval, now.mono);

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::effort::look;
+use crate::effort::visit;
 use crate::engine::event::{Action, Caution, ManualWish, Note, Order, TableLook, TableOutcome};
 use crate::engine::saved::{Record, Saved};
 use crate::engine::state::Moment;
@@ -366,7 +366,7 @@ impl Manual {
         }
         let (table, connections) = (self.table.as_deref(), &self.connections);
         self.wishes.retain(|&entry, standing| {
-            look();
+            visit();
             if let Some(text) = standing.is_over(now) {
                 actions.extend([forget(key(entry)), note(entry, text)]);
                 keys.insert(entry.0);
@@ -394,7 +394,7 @@ impl Manual {
     }
 
     fn earliest(&self) -> Option<Mono> {
-        let standings = self.wishes.values().inspect(|_| look());
+        let standings = self.wishes.values().inspect(|_| visit());
         standings.flat_map(WishInForce::deadlines).min()
     }
 

@@ -9,15 +9,24 @@
 //! What the peer said last counts on when it is gone: that is when the standby needs it. A
 //! service that we find good meanwhile is no longer what the peer spoke of, and its next outage
 //! is another one. A number that had its end here is not taken again, for as long as ends are
-//! remembered. What ended on both while they did not hear each other is in `ended`, what
-//! ended there and was never seen here in `untold`, a number that people know and that gave way in
-//! `given`.
+//! remembered.
+//!
+//! | Question | File |
+//! |---|---|
+//! | which number do people know | `reached` |
+//! | what ended on both while they did not hear each other | `ended` |
+//! | what ended there, and was never seen here | `untold` |
+//! | of which outages that the peer told is the end still to be told | `owed` |
+//! | when is the end of a number told that was given up | `given_up` |
+//! | by which number do both name a trouble of a virtual service | `troubles` |
+//! | which number have the calls of an event | `counts` |
+//! | which wishes do both share | `wishes` |
 
 pub(super) mod counts;
 mod ended;
 #[cfg(test)]
 mod fixture;
-mod given;
+mod given_up;
 mod owed;
 mod reached;
 mod troubles;

@@ -74,7 +74,7 @@ impl Engine {
             Memory::Kept => {
                 self.plan_what_changed(now, &old, &places);
                 let behind = self.behind(&old, &places, &turned);
-                self.look_at_once(now, &behind);
+                self.check_at_once(now, &behind);
                 self.await_traps_anew(now, &old, &places);
             }
             Memory::Forgotten => self.forget_everything(now, actions),

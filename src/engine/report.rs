@@ -104,7 +104,7 @@ impl Engine {
                 decision.ruling
             };
             let verdicts = self.verdicts(id, &hosts, heard.began);
-            self.weigh(id, &hosts, &verdicts);
+            self.weigh(now, (id, heard.kind), &hosts, &verdicts);
             actions.extend(self.bindings.failed(now, id, ruling, &verdicts, reason));
         }
         if let Some(mut ahead) = self.ahead_of_alerts(id, is_new, memory, &decision) {
@@ -185,16 +185,22 @@ impl Engine {
         }
     }
 
-    /// The weights that a report gives hosts which may reach the table.
-    fn weigh(
+    /// The weights that a report gives hosts which may reach the table, and to whom it gives none
+    /// of which it speaks. A trap is no check: of weights it says nothing.
+    pub(super) fn weigh(
         &mut self,
-        id: ServiceId,
+        now: Now,
+        (id, kind): (ServiceId, AlertKind),
         hosts: &[HostState],
         verdicts: &BTreeMap<HostName, HostVerdict>,
     ) {
         for state in hosts.iter().filter(|it| verdicts.contains_key(&it.host)) {
-            if let Some(weight) = state.weight {
-                self.bindings.weigh(id, &state.host, weight);
+            let speaks = match state.verdict {
+                HostVerdict::Up | HostVerdict::Down(_) => kind == AlertKind::Failure,
+                HostVerdict::Unknown(_) => false,
+            };
+            if speaks || state.weight.is_some() {
+                self.bindings.weigh(now, id, &state.host, state.weight);
             }
         }
     }
@@ -274,7 +280,7 @@ impl Engine {
         let hosts = state::hosts_of(&heard.report, &heard.hosts, service);
         let verdicts = self.verdicts(id, &hosts, heard.began);
         if !self.mode(id).is_frozen() {
-            self.weigh(id, &hosts, &verdicts);
+            self.weigh(now, (id, heard.kind), &hosts, &verdicts);
         }
         self.good_for_table(id, &verdicts, actions);
         self.remember_hosts(now, id, &hosts, "", Weighs::Fully);

@@ -43,8 +43,8 @@ pub struct Said<'a> {
     pub text: Cow<'a, str>,
     /// What the text is about.
     pub about: About,
-    /// When; none before the first check. The start of the run of a slot, the end of a check
-    /// between two.
+    /// When; none before the end of the first check. The start of the run of a slot that ended
+    /// last, the end of a check between two.
     pub time: Option<Wall>,
 }
 
@@ -140,8 +140,19 @@ impl Engine {
             verdict,
             text: Cow::Owned(text.to_owned()),
             about,
-            time: state.last_check,
+            time: self.last_checked(id),
         })
+    }
+
+    /// When the run of a slot began that ended last: another one may go on.
+    fn last_checked(&self, id: ServiceId) -> Option<Wall> {
+        let state = self.states.get(id.index())?;
+        let ended = state.reported?;
+        if !self.timetable.is_running(id) {
+            return state.last_check;
+        }
+        let took = state.monitor_duration.unwrap_or_default();
+        Some(ended.before(took).wall(self.last))
     }
 
     /// Adds to what withdraws real servers what the checks said.

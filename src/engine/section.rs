@@ -4,6 +4,7 @@
 //! |---|---|
 //! | how many checks in a row make a verdict | `count` |
 //! | which withdrawn servers stay, when does the fallback take over | `live` |
+//! | which weight do its checks give a host, and does the latest | `giving` |
 //! | which weight has a server that is in | `weight` |
 //! | which weight has one of which its checks say none now | `unsaid` |
 //! | what is wanted of a section, and when does that change by itself | `wanted` |
@@ -17,6 +18,7 @@
 
 pub(crate) mod count;
 mod differing;
+pub(crate) mod giving;
 pub(crate) mod in_table;
 pub(crate) mod live;
 pub(crate) mod memory;

@@ -10,11 +10,11 @@
 //! restart. Pure; who holds the connections: [`crate::daemon`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::engine::event::{Action, HostVerdict, Reason, Wire, WireId};
 use crate::engine::state::HostState;
+use crate::lead::Lead;
 use crate::model::{HostName, MonitorProgram, Service, ServiceId, Tripwire};
 use crate::time::{Mono, Now, Wall};
 
@@ -213,14 +213,14 @@ impl Patience {
 }
 
 impl Tripwires {
-    /// Takes in what a check found: good hosts get a connection, to where `latest` says that they
+    /// Takes in what a check found: good hosts get a connection, to where `lead` says that they
     /// are checked, bad ones lose theirs.
     pub(super) fn heard(
         &mut self,
         now: Now,
         (id, service): (ServiceId, &Service),
         found: &[HostState],
-        latest: impl Fn(&HostName) -> Option<Vec<IpAddr>>,
+        lead: impl Fn(&HostName) -> Option<Lead>,
         actions: &mut Vec<Action>,
     ) {
         let Some(port) = port(service) else {
@@ -229,8 +229,8 @@ impl Tripwires {
         for one in found {
             match one.verdict {
                 HostVerdict::Up => {
-                    let there = || latest(&one.host).unwrap_or_default();
-                    actions.extend(self.is_good(now, id, (&one.host, port), there));
+                    let lead = || lead(&one.host);
+                    actions.extend(self.is_good(now, id, (&one.host, port), lead));
                 }
                 HostVerdict::Down(why) => actions.extend(self.is_bad(id, &one.host, why)),
                 HostVerdict::Unknown(_) => {}
@@ -244,10 +244,9 @@ impl Tripwires {
         now: Now,
         (id, service): (ServiceId, &Service),
         host: &HostName,
-        latest: impl Fn(&HostName) -> Option<Vec<IpAddr>>,
+        lead: impl Fn(&HostName) -> Option<Lead>,
     ) -> Option<Action> {
-        let there = || latest(host).unwrap_or_default();
-        self.is_good(now, id, (host, port(service)?), there)
+        self.is_good(now, id, (host, port(service)?), || lead(host))
     }
 
     fn is_good(
@@ -255,7 +254,7 @@ impl Tripwires {
         now: Now,
         id: ServiceId,
         (host, port): (&HostName, u16),
-        there: impl FnOnce() -> Vec<IpAddr>,
+        lead: impl FnOnce() -> Option<Lead>,
     ) -> Option<Action> {
         let held = self.wires.entry((id, host.clone())).or_default();
         match held.stage {
@@ -272,7 +271,7 @@ impl Tripwires {
         let wire = Wire {
             id: WireId(self.last),
             host: host.clone(),
-            addresses: there(),
+            lead: lead(),
             port,
             wait: at.since(now.mono),
         };

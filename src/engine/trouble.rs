@@ -391,11 +391,14 @@ impl Engine {
 
 impl Bindings {
     /// The troubles that a section has now; none where that is not known. Where nobody serves yet
-    /// nobody serves again: what was told of its servers goes on.
+    /// nobody serves again: what was told of its servers goes on. So it does where only servers
+    /// without a verdict are a reason against it.
     fn troubles(&self, key: VirtualServiceKey, told: &Troubles) -> Option<BTreeSet<Trouble>> {
         let served = self.served_by(key)?;
+        let at_worst = self.served_at_worst(key).and_then(Trouble::of);
         let goes_on = |it: &Trouble| match served {
             ServedBy::NobodyYet => it.is_of_servers() && told.contains_key(&(key, *it)),
+            ServedBy::Servers if at_worst == Some(*it) => told.contains_key(&(key, *it)),
             ServedBy::Servers | ServedBy::TooFew | ServedBy::Fallback | ServedBy::Nobody => {
                 Trouble::of(served) == Some(*it)
             }

@@ -20,7 +20,9 @@ use crate::engine::schedule::{Lane, Timetable};
 use crate::engine::state::{EventText, PeriodMemory, ServiceState};
 pub use crate::engine::tripwire::{BackOff, TripwireView};
 use crate::lvs::{Desired, RealServerKey, Table, VirtualServiceKey};
-use crate::model::{HostName, Hostgroup, Member, Model, Service, ServiceId};
+use crate::model::{
+    Binding, DeclaredService, HostName, Hostgroup, Member, Model, Service, ServiceId,
+};
 use crate::time::{Mono, Now, Wall};
 
 /// One service as it is at this moment.
@@ -158,6 +160,17 @@ impl Engine {
     #[must_use]
     pub fn held_until(&self, key: VirtualServiceKey) -> Option<&HostName> {
         self.bindings.held_until(key)
+    }
+
+    /// The section of a virtual service; none where it has none.
+    #[must_use]
+    pub fn section(&self, key: VirtualServiceKey) -> Option<&DeclaredService> {
+        self.bindings.section(&self.model, key)
+    }
+
+    /// The `lvs.alert` lines for a virtual service, in file order.
+    pub(crate) fn lines_of(&self, key: VirtualServiceKey) -> impl Iterator<Item = &Binding> {
+        self.bindings.lines_of(key)
     }
 
     /// Every owned real server with what is wanted of it and why.

@@ -9,9 +9,13 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use crate::effort::look;
+use crate::effort::visit;
 use crate::import::{Place, Remarks};
 use crate::options::http::HttpOptions;
+
+/// Said of each section that uses check plugins.
+pub(super) const PLUGINS_NEEDED: &str =
+    "needs check plugins: the packages monitoring-plugins-basic and monitoring-plugins-standard";
 
 /// How a real server is looked at. Limits are for one real server.
 #[derive(Clone, Debug, PartialEq)]
@@ -217,7 +221,7 @@ impl Page {
     /// Takes out what the monitor would refuse, and says of each why.
     fn mend(&mut self) -> Vec<String> {
         let refusal = |page: &Self| {
-            look();
+            visit();
             let words = page.words();
             HttpOptions::parse(words.get(1..).unwrap_or_default()).err()
         };

@@ -21,14 +21,12 @@ mod keys;
 mod lines;
 mod virtual_server;
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::import::keepalived::blocks::Block;
 use crate::import::plan::Plan;
 use crate::import::{Files, Format, Reading, Remarks, SERVERS_MAX};
-use crate::lvs::Family;
 
 pub(super) use blocks::begins_block;
 pub(super) use lines::is_include;
@@ -64,18 +62,6 @@ pub(super) fn read(
     }
     plan.remarks.extend(remarks.take());
     plan
-}
-
-/// A netmask as persistence granularity: dotted for IPv4, a prefix length for IPv6.
-pub(super) fn granularity(text: &str, family: Family) -> Option<u32> {
-    match family {
-        Family::V4 => {
-            let mask: u32 = text.parse::<Ipv4Addr>().ok()?.into();
-            let is_mask = mask != 0 && mask.leading_ones() + mask.trailing_zeros() == 32;
-            is_mask.then_some(mask)
-        }
-        Family::V6 => text.parse().ok().filter(|bits| (1..=128).contains(bits)),
-    }
 }
 
 /// A `TIMER`: seconds, perhaps with a fraction.

@@ -14,10 +14,6 @@ mod check;
 mod section;
 mod server;
 
-pub(super) use check::PLUGINS_NEEDED;
-pub(super) use section::address_of;
-pub(super) use server::{fit_port, is_host, weight};
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -267,11 +263,4 @@ fn without_comment(line: &str) -> &str {
         (true, Some(at)) => line.get(..at).unwrap_or_default(),
         _ => line,
     }
-}
-
-/// A value without the quotes around it.
-fn unquoted(text: &str) -> &str {
-    let text = text.trim();
-    let inner = text.strip_prefix('"').unwrap_or(text);
-    inner.strip_suffix('"').unwrap_or(inner)
 }

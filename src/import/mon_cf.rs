@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::effort::look;
+use crate::effort::visit;
 use crate::import::Remark;
 use crate::import::plan::{Plan, Policy, Section, Server, Service};
 use crate::lvs::{Family, Forwarding, VirtualServiceKey};
@@ -159,7 +159,7 @@ impl Watches {
 
     /// Writes a watch, unless there is an equal one; answers with its services.
     fn write(&mut self, mut watch: Watch, base: &str, out: &mut String) -> Judges {
-        look();
+        visit();
         let content = (watch.hosts.join(" "), watch.services_text());
         if let Some(equal) = self.written.get(&content) {
             return equal.clone();
@@ -167,7 +167,7 @@ impl Watches {
         base.clone_into(&mut watch.name);
         let number = self.numbers.entry(base.to_owned()).or_insert(2);
         while !self.names.insert(watch.name.clone()) {
-            look();
+            visit();
             watch.name = format!("{base}-{number}");
             *number += 1;
         }
@@ -228,7 +228,7 @@ impl Wanted {
     /// The watch of these services, with the host in it; of this host only where it is looked at
     /// elsewhere than at the real server.
     fn place(&mut self, services: &[Service], host: &str, only: Option<String>) -> usize {
-        look();
+        visit();
         let key = (only, text_of(services));
         let index = *self.by_services.entry(key).or_insert_with(|| {
             self.watches.push(Watch {

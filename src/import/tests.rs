@@ -1379,7 +1379,7 @@ fn cost_of(
 ) -> u64 {
     let servers = (0..count).map(|it| line(format!("10.1.{}.{}", it / 250, it % 250 + 1)));
     let text = format!("{head}{}{tail}", servers.collect::<String>());
-    crate::effort::looks(|| {
+    crate::effort::visits(|| {
         let imported = of(format, &text);
         assert_eq!(imported.text.matches(" real 10.1.").count(), count);
     })
@@ -1437,6 +1437,6 @@ fn work_grows_with_real_servers_and_no_faster() {
         );
     }
     // A page is tried once, however many real servers have it, and what is written is loaded once.
-    let looks = ldirectord(100);
-    assert!(looks < 100 * 8, "{looks}");
+    let visits = ldirectord(100);
+    assert!(visits < 100 * 8, "{visits}");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::effort::look;
+use crate::effort::visit;
 use crate::model::{Model, ServiceId};
 
 /// The services of a Model by group and name.
@@ -22,14 +22,14 @@ impl Model {
     #[must_use]
     pub fn find(&self, group: &str, name: &str) -> Option<ServiceId> {
         self.services()
-            .inspect(|_| look())
+            .inspect(|_| visit())
             .find(|(_, service)| &*service.group == group && &*service.name == name)
             .map(|(id, _)| id)
     }
 
     /// The services by their names: to look many of them up.
     pub(crate) fn service_names(&self) -> ServiceNames<'_> {
-        let named = self.services().inspect(|_| look());
+        let named = self.services().inspect(|_| visit());
         let named = named.map(|(id, it)| ((&*it.group, &*it.name), id));
         ServiceNames(named.collect())
     }

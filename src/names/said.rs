@@ -121,7 +121,7 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::log::tests::told;
+    use crate::logged::lines;
 
     const fn at(seconds: u64) -> Mono {
         Mono::from_micros(seconds * 1_000_000)
@@ -152,29 +152,25 @@ mod tests {
             ),
         ] {
             let mut said = Said::default();
-            let told_of = |said: &mut Said, what: &dyn Fn(&mut Said)| -> Vec<String> {
-                let told = told(|| what(said));
-                told.into_iter().map(|(_, text)| text).collect()
-            };
-            let lines = told_of(&mut said, &|said| {
+            let told = lines(|| {
                 for number in 0..7 {
                     said.say(at(100), &format!("w{number}"), news);
                 }
                 said.say_the_rest(at(159));
             });
-            assert_eq!(lines.len(), SINGLY_MAX, "{lines:?}");
+            assert_eq!(told.len(), SINGLY_MAX, "{told:?}");
             let is_of_name = |(number, line): (usize, &String)| {
                 line.contains(singly) && line.contains(&format!("name=\"w{number}\""))
             };
-            assert!(lines.iter().enumerate().all(is_of_name), "{lines:?}");
+            assert!(told.iter().enumerate().all(is_of_name), "{told:?}");
             // Whatever the next look-up comes to.
-            let lines = told_of(&mut said, &|said| {
+            let told = lines(|| {
                 said.say_the_rest(at(160));
                 said.say_the_rest(at(300));
             });
-            assert_eq!(lines.len(), 1, "{lines:?}");
-            let is_rest = lines[0].contains(rest) && lines[0].contains("names=2");
-            assert!(is_rest, "{lines:?}");
+            assert_eq!(told.len(), 1, "{told:?}");
+            let is_rest = told[0].contains(rest) && told[0].contains("names=2");
+            assert!(is_rest, "{told:?}");
         }
     }
 

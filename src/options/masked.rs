@@ -10,7 +10,7 @@
 
 use std::net::Ipv6Addr;
 
-use crate::effort::look;
+use crate::effort::visit;
 
 /// In the place of what is not shown.
 pub const MASK: &str = "***";
@@ -34,7 +34,7 @@ pub(crate) fn may_hide(line: &str) -> bool {
     };
     let is_harmless = words().next() == Some("monitor")
         || words().any(|word| bare(word) == "lvs" && word.ends_with(".alert"));
-    words().inspect(|_| look()).any(|word| {
+    words().inspect(|_| visit()).any(|word| {
         let is_alert = matches!(bare(word), "webhook" | "trap") && word.ends_with(".alert");
         is_alert || is_login(word) || (!is_harmless && has_secret_option(word))
     })

@@ -9,7 +9,9 @@ use std::time::Duration;
 use crate::pair::fifo::{InstanceName, State};
 use crate::pair::post::Hearing;
 use crate::pair::pulse::Contact;
-use crate::pair::role::{self, Facts, Role, RoleStanding, Said, Sight, Source, VipStanding};
+use crate::pair::role::{
+    self, Facts, Role, RoleStanding, Said, Sight, Source, Uncounted, VipStanding,
+};
 use crate::pair::settings::{PairSettings, Speak};
 use crate::time::{Mono, Now, Wall};
 
@@ -176,6 +178,19 @@ impl RoleKeeper {
         let oldest = others.min_by_key(|(_, said)| said.number);
         let oldest = oldest.map(|(other, _)| other.clone());
         oldest.is_some_and(|oldest| self.facts.said.remove(&oldest).is_some())
+    }
+
+    /// Why no role follows from a word on an instance, or on all; none where one may.
+    #[must_use]
+    pub fn uncounted(&self, name: Option<&InstanceName>, said: &Said) -> Option<Uncounted> {
+        if !said.counts(&self.settings) {
+            return Some(Uncounted::NoFifo);
+        }
+        name.filter(|name| !self.counts(name))?;
+        Some(match self.settings.notify_instance {
+            Some(_) => Uncounted::OthersNamed,
+            None => Uncounted::NotFirst,
+        })
     }
 
     /// Whether a role may follow from what is said of an instance: the file names it, or names

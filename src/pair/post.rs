@@ -5,6 +5,13 @@
 //! when it leaves and what came of it, and is told which letters are [`Forgotten`]. The other one
 //! says itself what it has told. What came while nothing is heard of it, and is older than some
 //! time, it is taken to have told.
+//!
+//! | Question | File |
+//! |---|---|
+//! | what is known of one message for one receiver | `letter` |
+//! | in which words does the post hear, and answer | `words` |
+//! | which letters go because what they tell was told | `drop` |
+//! | which letters does nobody need any more | `forget` |
 
 mod drop;
 mod forget;
@@ -14,7 +21,7 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::effort::look;
+use crate::effort::visit;
 use crate::pair::Speaking;
 use crate::pair::ledger::Entry;
 pub use crate::pair::post::letter::{Came, Chance, Letter, Origin, Stage, is_given_up};
@@ -134,7 +141,7 @@ impl Post {
     pub fn telling(&self, event: &str, to: &Arc<str>) -> impl Iterator<Item = u64> + '_ {
         let place = |number| (Arc::from(event), Arc::clone(to), number);
         let places = self.events.range(place(0)..=place(u64::MAX));
-        places.map(|(_, _, number)| *number).inspect(|_| look())
+        places.map(|(_, _, number)| *number).inspect(|_| visit())
     }
 
     /// What this event is called now; none where that has not changed.
@@ -449,7 +456,7 @@ impl Post {
         let begin = format!("{outage}/");
         let first: Place = (begin.as_str().into(), "".into(), 0);
         let outage = outage.to_owned();
-        let places = self.events.range(first..).inspect(|_| look());
+        let places = self.events.range(first..).inspect(|_| visit());
         let places = places.take_while(move |(event, ..)| event.starts_with(&begin));
         // A longer name of an outage may begin with this one.
         places.filter(move |(event, ..)| EventId::of(event).is_some_and(|id| id.outage == outage))

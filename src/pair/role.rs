@@ -115,6 +115,18 @@ pub enum Source {
     Command,
 }
 
+/// Why no role follows from a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Uncounted {
+    /// It is one of the FIFO, and the file has no `notify_fifo`.
+    NoFifo,
+    /// The file names other instances.
+    OthersNamed,
+    /// The file does not name it, and another one is the first by name.
+    NotFirst,
+}
+
 /// What was said last of an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::effort::look;
+use crate::effort::visit;
 use crate::engine::event::{Contested, TableOutcome};
 use crate::lvs::{RealServerKey, VirtualServiceKey};
 use crate::time::{Mono, Now, Wall};
@@ -68,7 +68,7 @@ pub(super) fn rows_of(
 }
 
 fn row(it: &Contested, seen: &TableOutcome, now: Now) -> ContestRow {
-    look();
+    visit();
     ContestRow {
         virtual_service: it.virtual_service().to_string(),
         real_server: it.real_server().map(|server| server.to_string()),
@@ -106,7 +106,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::effort::looks;
+    use crate::effort::visits;
     use crate::lvs::{Command, Forwarding, RealServer, Weight};
     use crate::wire::{RealServerRow, ServerActual, ServerWanted, ServiceActual, ServiceWanted};
 
@@ -163,7 +163,7 @@ mod tests {
         let other: VirtualServiceKey = "10.0.0.4:80/tcp".parse().unwrap();
         let of = |key, number: Option<u8>| {
             let mut names = Vec::new();
-            let written = looks(|| {
+            let written = visits(|| {
                 let rows = rows_of(&seen(), now(), key, number.map(server));
                 names.extend(rows.into_iter().map(|it| it.real_server));
             });

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::pair::role::{Source, VipStanding};
+use crate::pair::role::{Source, Uncounted, VipStanding};
 use crate::pair::{InstanceName, Role, RoleKeeper, SaidRole, Sight, State};
 use crate::time::Now;
 use crate::wire;
@@ -125,6 +125,9 @@ pub struct SaidRow {
     /// Whether a role may follow from it.
     #[serde(default)]
     pub counts: bool,
+    /// Why none does; none where one may.
+    #[serde(default)]
+    pub uncounted: Option<Uncounted>,
 }
 
 /// The FIFO.
@@ -185,13 +188,8 @@ impl RoleAnswer {
         let settings = keeper.settings();
         let facts = keeper.facts();
         let named = facts.said.iter();
-        let named = named.map(|(name, said)| {
-            let counts = said.counts(settings) && keeper.counts(name);
-            (Some(name.clone()), counts, said)
-        });
-        let of_all = facts.said_of_all.iter();
-        let of_all = of_all.map(|said| (None, said.counts(settings), said));
-        let said = named.chain(of_all);
+        let named = named.map(|(name, said)| (Some(name), said));
+        let said = named.chain(facts.said_of_all.iter().map(|said| (None, said)));
         Self {
             source: None,
             role: standing.role,
@@ -202,12 +200,16 @@ impl RoleAnswer {
             held: 0,
             vips: keeper.vips().into_iter().map(vip).collect(),
             said: said
-                .map(|(instance, counts, said)| SaidRow {
-                    instance,
-                    state: said.state,
-                    source: said.source,
-                    time: said.at.seconds(),
-                    counts,
+                .map(|(name, said)| {
+                    let uncounted = keeper.uncounted(name, said);
+                    SaidRow {
+                        instance: name.cloned(),
+                        state: said.state,
+                        source: said.source,
+                        time: said.at.seconds(),
+                        counts: uncounted.is_none(),
+                        uncounted,
+                    }
                 })
                 .collect(),
             unkept: keeper.unkept(),

@@ -3,6 +3,17 @@
 //!
 //! Everything a person needs at three in the morning is here in words and numbers; times are
 //! Unix seconds, for the reader's own zone.
+//!
+//! | Question | File |
+//! |---|---|
+//! | what did a service say of it, and is that still being said | `said` |
+//! | why does such a verdict not change | `frozen` |
+//! | how does it stand in its `virtual` section | `section` |
+//! | what does its drain wait for | `drain` |
+//! | what has to happen before it is back | `back` |
+//! | what keeps it out though a person enabled it | `still_out` |
+//! | which look at the table is spoken of | `look` |
+//! | what if nobody declared it | `strangers` |
 
 mod back;
 mod drain;
@@ -14,12 +25,14 @@ mod said;
 mod section;
 mod still_out;
 mod strangers;
+mod weight;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::effort::visit;
 use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, ServerRole, Withdrawal};
 use crate::engine::event::{Aim, HostVerdict, ManualWish, Miss, Reason, Status, TableOutcome};
@@ -40,6 +53,7 @@ pub use crate::wire::server::section::{
     BackOffRow, CountRow, OwnRule, RoleRow, SectionRow, ServedRow, ServersRow, TripwireRow,
 };
 pub use crate::wire::server::still_out::still_out;
+pub use crate::wire::server::weight::{GivenRow, WeightByRow};
 use crate::wire::{
     ConnectionsRow, ServerActual, ServerWanted, ServiceStatus, Source, Verdict, services, table,
 };
@@ -169,7 +183,7 @@ pub struct CheckRow {
     pub reason: Option<Reason>,
     /// One line for a person.
     pub text: String,
-    /// When it was checked last; none before the first time.
+    /// When it was checked last; none before the end of the first check.
     pub last_check: Option<i64>,
     /// While it keeps the real server out.
     pub withdraws: Option<WithdrawsRow>,
@@ -345,25 +359,26 @@ pub(super) fn operator(
     }
 }
 
-/// The services that decide over a real server, in file order.
+/// The services that decide over a real server, in file order. A server may be in thousands of
+/// virtual services, and each is asked about: no look at all the others here.
 fn judges(engine: &Engine, view: &RealServerView) -> Vec<ServiceId> {
     let model = engine.model();
     let is_meant = |host: &HostName| view.hosts.contains(host);
-    let bound = model.bindings.iter().filter(|binding| {
-        binding.virtual_service == view.virtual_service
-            && match &binding.real {
-                BoundServers::One { host, .. } => is_meant(host),
-                BoundServers::EachHost { .. } => {
-                    let members = &model.hostgroup(binding.service).members;
-                    members.iter().any(|member| is_meant(&member.host))
-                }
+    let bound = engine.lines_of(view.virtual_service).filter(|binding| {
+        visit();
+        match &binding.real {
+            BoundServers::One { host, .. } => is_meant(host),
+            BoundServers::EachHost { .. } => {
+                let members = &model.hostgroup(binding.service).members;
+                members.iter().any(|member| is_meant(&member.host))
             }
+        }
     });
     let bound = bound.map(|binding| binding.service);
-    let sections = model.virtual_services.iter();
-    let sections = sections.filter(|section| section.key == view.virtual_service);
-    let servers = sections.flat_map(|section| &section.servers);
+    let section = engine.section(view.virtual_service);
+    let servers = section.into_iter().flat_map(|section| &section.servers);
     let declared = servers
+        .inspect(|_| visit())
         .filter(|server| is_meant(&server.host))
         .flat_map(|server| server.judges.iter().map(|judge| judge.service));
     let all: BTreeSet<ServiceId> = bound.chain(declared).collect();

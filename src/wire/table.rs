@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::engine::Engine;
-use crate::engine::desired::{RealServerView, ServerRole, Withdrawal, ZeroBy};
+use crate::engine::desired::{Given, GivenBy, RealServerView, ServerRole, Withdrawal, ZeroBy};
 use crate::engine::event::{TableLook, TableOutcome};
 use crate::engine::manual::{LostWish, ManualView};
 use crate::lvs::diff::agrees;
@@ -451,6 +451,7 @@ fn why(model: &Model, view: &RealServerView, found: Found) -> String {
     }
     parts.extend(view.zero_by.as_ref().map(|it| zero_by(model, it)));
     parts.extend(view.role.and_then(|role| special(role, view.wish, found)));
+    parts.extend(given_by(model, view));
     let share = wire_server::slow_start(view);
     parts.extend(share.map(|share| format!("slow start, at {share}% of its weight")));
     parts.extend(view.problem.clone());
@@ -461,12 +462,26 @@ fn why(model: &Model, view: &RealServerView, found: Found) -> String {
 fn zero_by(model: &Model, by: &ZeroBy) -> String {
     match by {
         ZeroBy::File => "weight 0 in the file".to_owned(),
-        ZeroBy::Checks(services) => {
-            let names: Vec<String> = services.iter().map(|&id| name(model, id)).collect();
-            let verb = if names.len() == 1 { "gives" } else { "give" };
-            format!("{} {verb} it weight 0", names.join(", "))
-        }
+        ZeroBy::Checks(given) => givers(model, given),
     }
+}
+
+/// Where a real server has its weight from, where that was not said with weight 0.
+fn given_by(model: &Model, view: &RealServerView) -> Option<String> {
+    match (view.given_by.as_ref()?, &view.zero_by) {
+        (GivenBy::FileAtMost, _) => {
+            Some("weight of the file, at most that of the healthy".to_owned())
+        }
+        (GivenBy::Checks(given), None) => Some(givers(model, given)),
+        (GivenBy::File, None) => Some("weight of the file, as no check gave it one".to_owned()),
+        (GivenBy::Checks(_) | GivenBy::File, Some(_)) => None,
+    }
+}
+
+fn givers(model: &Model, given: &[Given]) -> String {
+    let words = |it: &Given| it.words(&name(model, it.service));
+    let words: Vec<String> = given.iter().map(words).collect();
+    words.join("; ")
 }
 
 fn takes_clients(wish: ServerWish) -> bool {

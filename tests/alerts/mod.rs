@@ -11,6 +11,7 @@
 //! | are programs run as mon runs them | `programs` |
 //! | what happens at the bounds of the spool | `bounds` |
 //! | does the daemon deliver, through `kill -9` and a full disk | `daemon` |
+//! | with which servers, and with which outbox | `servers`, `harness` |
 
 mod bounds;
 mod daemon;

@@ -2,6 +2,7 @@
 
 use std::fs::Permissions;
 use std::io::Read as _;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -389,6 +390,26 @@ fn a_configured_service_is_tried_as_it_stands_with_what_its_rules_say() {
         (&calls[1]["kind"], &calls[1]["exit"]),
         (&"up".into(), &1.into())
     );
+}
+
+#[test]
+fn a_configured_service_looks_where_the_daemon_would_of_a_name_of_both_families() {
+    // A port that no other test is given: nobody listens there by IPv6.
+    let port = free_port();
+    let _server = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let decides = "virtual [2001:db8::3]:80\n    real localhost\n    service web:http\n";
+    for (rest, expected) in [("", 0), (decides, 1)] {
+        let bench = Bench::new();
+        let file = format!(
+            "\nhostgroup web localhost\n\nwatch web\n    service http\n\tinterval 10m\n\t\
+             monitor tcp.monitor -p {port} -t 20\n\n{rest}"
+        );
+        bench
+            .folder
+            .write("mon.cf", bench.folder.read("mon.cf") + &file);
+        let (code, trial) = bench.json(&["web/http"]);
+        assert_eq!(code, expected, "{rest}: {trial}");
+    }
 }
 
 #[test]

@@ -147,7 +147,10 @@ fn half_open_clients_end_with_their_time_and_make_room() {
 #[test]
 fn many_who_test_the_configuration_at_once_take_one_reading_at_a_time() {
     if !have("m4") {
-        return skip("many_who_test_the_configuration", "m4");
+        return skip(
+            "many_who_test_the_configuration_at_once_take_one_reading_at_a_time",
+            "m4",
+        );
     }
     let served = Served::open();
     let place = served.folder.path().display();

@@ -113,7 +113,10 @@ fn a_reset_answers_when_the_new_file_is_in_force() {
 #[test]
 fn a_file_that_was_read_is_in_force_though_somebody_asked_again_meanwhile() {
     if !have("m4") {
-        return skip("a_file_that_was_read", "m4");
+        return skip(
+            "a_file_that_was_read_is_in_force_though_somebody_asked_again_meanwhile",
+            "m4",
+        );
     }
     let served = Served::open();
     let place = served.folder.path().display();

@@ -86,7 +86,7 @@ fn below_min_live_a_mail_says_who_is_out_and_why() {
         &body,
         &[
             "min_live".to_owned(),
-            format!("127.0.0.11:{port}  www/http, refused since "),
+            format!("127.0.0.11:{port}  www/http since "),
             "kept in by min_live".to_owned(),
             format!("  in        127.0.0.12:{port}"),
         ],
@@ -117,8 +117,8 @@ fn where_the_fallback_serves_a_mail_says_who_is_out_and_why() {
         &body,
         &[
             "2 of 3 without clients".to_owned(),
-            format!("  out       127.0.0.11:{port}  www/http, refused since "),
-            format!("  out       127.0.0.12:{port}  www/http, refused since "),
+            format!("  out       127.0.0.11:{port}  www/http since "),
+            format!("  out       127.0.0.12:{port}  www/http since "),
             format!("  in        127.0.0.13:{port}  the fallback, "),
         ],
     );
@@ -126,9 +126,7 @@ fn where_the_fallback_serves_a_mail_says_who_is_out_and_why() {
     let (_, body) = parsed(&mail(&relay, 2), &farm, "fallback", "up");
     expect_lines(
         &body,
-        &[format!(
-            "  out       127.0.0.11:{port}  www/http, refused since "
-        )],
+        &[format!("  out       127.0.0.11:{port}  www/http since ")],
     );
     farm.wait_for_table(&[(2, 5)]);
 }
@@ -149,8 +147,8 @@ fn where_nobody_serves_a_mail_says_who_is_out_and_why() {
         &body,
         &[
             "2 of 2 without clients".to_owned(),
-            format!("  out       127.0.0.11:{port}  www/http, refused since "),
-            format!("  out       127.0.0.12:{port}  www/http, refused since "),
+            format!("  out       127.0.0.11:{port}  www/http since "),
+            format!("  out       127.0.0.12:{port}  www/http since "),
         ],
     );
     farm.mend_server(1);

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
 use nix::sys::signal::Signal;
@@ -226,11 +227,8 @@ fn a_drain_whose_server_the_file_loses_says_so() {
     assert_eq!(waiting.wait(SOON).code(), Some(5));
 }
 
-#[test]
-fn a_drain_that_waits_while_the_daemon_stops_is_kept_and_says_so() {
-    let mut farm = Farm::new();
-    connect(&farm, 4, 0);
-    farm.start_healthy();
+/// What a drain says that waits while the daemon stops.
+fn said_of_a_drain_behind_a_stop(farm: &mut Farm) -> String {
     let mut command = farm.command(&["drain", "127.0.0.11"]);
     let child = command
         .stdout(Stdio::piped())
@@ -242,10 +240,18 @@ fn a_drain_that_waits_while_the_daemon_stops_is_kept_and_says_so() {
     lines.find(|line| line.contains("4 active")).unwrap();
     farm.end(Signal::SIGTERM);
     let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(6), "{said}");
+    said
+}
+
+#[test]
+fn a_drain_that_waits_while_the_daemon_stops_is_kept_and_says_so() {
+    let mut farm = Farm::new();
+    connect(&farm, 4, 0);
+    farm.start_healthy();
     has(
-        &said,
+        &said_of_a_drain_behind_a_stop(&mut farm),
         &["the drain is kept, and goes on when it is back: lvsmon why 127.0.0.11"],
     );
     farm.start();
@@ -356,7 +362,7 @@ fn a_wish_and_health_are_two_reasons_and_why_names_both() {
         &did(&farm.output(&["why", &server]), 1),
         &[
             &format!("{server} is out of 10.0.0.3:{}/tcp since ", farm.port),
-            "withdrawn  by www1/http, refused since ",
+            "withdrawn  by www1/http since ",
             "connection refused",
             "results    ",
             "operator   disable by ",
@@ -571,8 +577,8 @@ fn a_wish_that_the_kernel_refuses_is_said_to_be_not_so_and_is_tried_again() {
     );
 }
 
-#[test]
-fn enable_names_what_still_keeps_a_server_from_a_verdict() {
+/// A farm of which a period keeps the first real server from ever being checked.
+fn first_never_checked() -> Farm {
     let mut farm = Farm::new();
     let text = farm.text(5, true);
     let first = "service http\n";
@@ -583,6 +589,12 @@ fn enable_names_what_still_keeps_a_server_from_a_verdict() {
     ));
     farm.start();
     farm.wait_for_table(&[(2, 5)]);
+    farm
+}
+
+#[test]
+fn enable_names_what_still_keeps_a_server_from_a_verdict() {
+    let farm = first_never_checked();
     did(&farm.output(&["disable", "127.0.0.11"]), 0);
     let why = "is left as found, without a verdict of www1/http: exclude_period wd {Sun-Sat} \
                holds: no check begins";
@@ -601,16 +613,7 @@ fn enable_names_what_still_keeps_a_server_from_a_verdict() {
 
 #[test]
 fn why_says_what_keeps_a_service_and_a_server_from_being_checked() {
-    let mut farm = Farm::new();
-    let text = farm.text(5, true);
-    let first = "service http\n";
-    farm.configure(&text.replacen(
-        first,
-        &format!("{first}\texclude_period wd {{Sun-Sat}}\n"),
-        1,
-    ));
-    farm.start();
-    farm.wait_for_table(&[(2, 5)]);
+    let farm = first_never_checked();
     let waits = "exclude_period wd {Sun-Sat} holds: no check begins\n";
     let page = did(&farm.output(&["why", "www1/http"]), 0);
     has(&page, &[&format!("  waits      {waits}")]);
@@ -625,6 +628,33 @@ fn why_says_what_keeps_a_service_and_a_server_from_being_checked() {
     assert!(!page.contains("waits"), "{page}");
 }
 
+/// Ends a wish, and from then on the disk takes no journal, until the folder that is answered is
+/// removed.
+fn break_journal(farm: &Farm) -> PathBuf {
+    let state = farm.folder.join("state");
+    let in_the_way = state.join("journal.new");
+    fs::create_dir(&in_the_way).unwrap();
+    fs::remove_file(state.join("journal")).unwrap();
+    did(&farm.output(&["enable", "127.0.0.11"]), 0);
+    farm.wait_for_log("cannot write the journal");
+    in_the_way
+}
+
+#[test]
+fn a_drain_that_the_disk_did_not_take_is_not_said_to_be_kept() {
+    let mut farm = Farm::new();
+    connect(&farm, 4, 0);
+    farm.start_healthy();
+    did(&farm.output(&["quiesce", "127.0.0.11"]), 0);
+    break_journal(&farm);
+    let said = said_of_a_drain_behind_a_stop(&mut farm);
+    has(
+        &said,
+        &["the journal could not be written, so the drain may be forgotten when it is back"],
+    );
+    assert!(!said.contains("is kept"), "{said}");
+}
+
 #[test]
 fn the_answer_to_a_wish_says_where_the_disk_takes_no_journal() {
     let mut farm = Farm::new();
@@ -636,12 +666,7 @@ fn the_answer_to_a_wish_says_where_the_disk_takes_no_journal() {
     let quiesced = said(&["quiesce", "127.0.0.11"]);
     assert_eq!(quiesced["servers"][0]["operator"]["wish"], "quiesce");
     assert_eq!(quiesced.get("journal_trouble"), None);
-    // In the way of each new one.
-    let state = farm.folder.join("state");
-    fs::create_dir(state.join("journal.new")).unwrap();
-    fs::remove_file(state.join("journal")).unwrap();
-    did(&farm.output(&["enable", "127.0.0.11"]), 0);
-    farm.wait_for_log("cannot write the journal");
+    let in_the_way = break_journal(&farm);
     let trouble = "the journal cannot be written: a crash would forget this; the log says why";
     for words in [
         &["quiesce", "127.0.0.11"] as &[&str],
@@ -651,8 +676,9 @@ fn the_answer_to_a_wish_says_where_the_disk_takes_no_journal() {
         assert_eq!(said(words)["journal_trouble"], trouble, "{words:?}");
     }
     has(&did(&farm.output(&["enable", "127.0.0.11"]), 0), &[trouble]);
-    fs::remove_dir(state.join("journal.new")).unwrap();
-    wait_until("a journal", SOON, || state.join("journal").exists());
+    fs::remove_dir(in_the_way).unwrap();
+    let journal = farm.folder.join("state/journal");
+    wait_until("a journal", SOON, || journal.exists());
     let quiesced = said(&["quiesce", "127.0.0.11"]);
     assert_eq!(quiesced["servers"][0]["operator"]["wish"], "quiesce");
     assert_eq!(quiesced.get("journal_trouble"), None);

@@ -47,7 +47,8 @@ fn what_an_active_told_while_the_link_was_down_is_known_although_it_was_killed()
 /// It has told nothing: the relay was away, and came back when the other one had its place.
 #[test]
 fn a_director_that_starts_as_the_active_one_tells_nothing_that_the_other_one_has_told() {
-    let test = "pair: a_director_that_starts_as_the_active_one_tells_nothing_that_the_other_has";
+    let test =
+        "pair: a_director_that_starts_as_the_active_one_tells_nothing_that_the_other_one_has_told";
     if !have_relay(test) {
         return;
     }

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use lvsmon::config;
+use lvsmon::model::IpvsBackend;
 use nix::sys::signal::Signal;
 use regex::Regex;
 
@@ -133,6 +134,32 @@ fn every_configuration_in_the_readme_loads_without_a_word() {
             Ok((_, warnings)) => assert!(warnings.is_empty(), "{block}\n{warnings:#?}"),
             Err(errors) => panic!("{block}\n{errors:#?}"),
         }
+    }
+}
+
+/// The README's words on how to see the daemon work without touching the kernel, followed to the
+/// letter: which line of a copy is changed, and what is written above it.
+#[test]
+fn a_copy_of_a_sample_with_the_two_lines_of_the_readme_has_its_own_folder_and_no_kernel() {
+    let readme = read("README.md").replace('\n', " ");
+    let pattern = r"change the line `([^`]+)` of a copy of the file to name a folder of yours, write `([^`]+)` above it";
+    let pattern = Regex::new(pattern).expect("a valid pattern");
+    let words = pattern.captures(&readme).expect("the words of the README");
+    let (changed, above) = (&words[1], &words[2]);
+    let (name, _) = changed.split_once('=').expect("a setting");
+    for sample in ["etc/mon.cf", "etc/virtual.cf"] {
+        let folder = TempDir::new();
+        let own = folder.join("state");
+        let text = read(sample);
+        let found = text.lines().filter(|line| *line == changed).count();
+        assert_eq!(found, 1, "{sample}: {changed}");
+        let lines = format!("{above}\n{name}= {}", own.display());
+        let copy = text.replace(changed, &lines);
+        let (model, warnings) =
+            config::load_text(&copy).unwrap_or_else(|errors| panic!("{sample}: {errors:#?}"));
+        assert!(warnings.is_empty(), "{sample}: {warnings:#?}");
+        assert_eq!(model.globals.statedir, own, "{sample}");
+        assert_eq!(model.globals.ipvs_backend, IpvsBackend::Memory, "{sample}");
     }
 }
 

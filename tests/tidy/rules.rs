@@ -8,11 +8,9 @@ use regex::Regex;
 
 use super::source::Source;
 
-/// Modules without tokio, files, sockets, clocks or an environment: decisions only.
-const PURE: [&str; 15] = [
-    "text", "digest", "effort", "time", "lvs", "period", "depend", "options", "pair", "model",
-    "config", "engine", "protocol", "wire", "import",
-];
+/// The last of the modules of src/lib.rs that are without tokio, files, sockets, clocks or an
+/// environment: they and what stands above them are decisions only.
+const LAST_PURE: &str = "import";
 
 /// Path beginnings that do not occur in the pure part, and what to do instead.
 const NOT_IN_PURE: [(&str, &str); 20] = [
@@ -110,7 +108,7 @@ pub(super) fn check(source: &Source, order: &[String]) -> Vec<String> {
         findings.extend(place(source));
         findings.extend(length(source));
         findings.extend(words(source));
-        findings.extend(pure(source));
+        findings.extend(pure(source, order));
         findings.extend(arrows(source, order));
     }
     findings
@@ -342,9 +340,15 @@ fn module_of(path: &str) -> (&str, usize) {
     (top, inner.split('/').count())
 }
 
-fn pure(source: &Source) -> Vec<String> {
+/// The modules of the pure part, in that order.
+pub(super) fn pure_modules(order: &[String]) -> &[String] {
+    let last = order.iter().position(|name| name == LAST_PURE);
+    last.map_or(&[], |last| &order[..=last])
+}
+
+fn pure(source: &Source, order: &[String]) -> Vec<String> {
     let (module, _) = module_of(&source.path);
-    if !PURE.contains(&module) {
+    if !pure_modules(order).iter().any(|name| name == module) {
         return Vec::new();
     }
     let mut findings = Vec::new();

@@ -98,6 +98,42 @@ fn references(text: &str) -> Vec<(usize, String)> {
 }
 
 #[test]
+fn saved_cases_stand_where_their_test_looks_for_them() {
+    let tracked: BTreeSet<String> = tracked().into_keys().collect();
+    let findings = orphaned_cases(&tracked);
+    assert!(findings.is_empty(), "\n{}", findings.join("\n"));
+    let tree = |paths: [&str; 2]| paths.map(str::to_owned).into();
+    for (source, cases) in [
+        ("src/a/b.rs", "proptest-regressions/a/b.txt"),
+        ("tests/a/b.rs", "proptest-regressions/a/b.txt"),
+    ] {
+        assert!(orphaned_cases(&tree([source, cases])).is_empty());
+        let moved = source.replace("/a/", "/c/");
+        assert_eq!(orphaned_cases(&tree([&moved, cases])).len(), 1);
+    }
+}
+
+/// Files of saved cases whose source is gone: nobody plays them.
+fn orphaned_cases(tracked: &BTreeSet<String>) -> Vec<String> {
+    let mut findings = Vec::new();
+    for path in tracked {
+        let cases = path.strip_prefix("proptest-regressions/");
+        let Some(name) = cases.and_then(|name| name.strip_suffix(".txt")) else {
+            continue;
+        };
+        let mut sources = ["src", "tests"]
+            .map(|root| format!("{root}/{name}.rs"))
+            .into_iter();
+        if !sources.any(|source| tracked.contains(&source)) {
+            findings.push(format!(
+                "{path}:1: error: no source of this name plays these cases; move them to where it is"
+            ));
+        }
+    }
+    findings
+}
+
+#[test]
 fn stand_ins_and_samples_can_be_executed() {
     let mut findings = Vec::new();
     for path in tracked().keys().filter(|path| is_program(path)) {

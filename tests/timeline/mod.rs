@@ -14,7 +14,8 @@
 //! show variables MON_ACK ...         and these variables, of runs too
 //! show history                       lines of the alert history; show downtime: of its log
 //! +10s http exit=1 "h1\nmore"        the run of service http ends; also signal=9, timeout,
-//!                                    cannot="reason"; h1=refused or h1=up for native results
+//!                                    cannot="reason"; h1=refused or h1=up for native results,
+//!                                    h1=up@7 or h1=up@50% with a weight
 //! +10s                               time passes
 //! +10s wall 2024-03-13 12:00:00      the wall clock is set
 //! +10s reload                        of the configuration above the line
@@ -29,6 +30,9 @@
 //!                                    behind it in "VIRTUAL", for 2h, because "WHY"
 //! +10s look 192.168.0.1:80 3 0       a look at the kernel, which has all as wanted: this many
 //!                                    active connections and persistent clients of that server
+//! +10s found 192.168.0.1:80 5        somebody put that server into the kernel, with this weight:
+//!                                    what is wanted as found stays so, over restarts too
+//! +10s flushed                       a look at the kernel, of which somebody emptied the table
 //! +10s disable host h1 h2            also watch NAME, service NAME; enable undoes it
 //! +10s ack http "on it"              ack http by joe "on it"; stop, start; clear timers http;
 //!                                    test monitor http; test upalert http 2 "PERIOD";
@@ -36,6 +40,7 @@
 //! +10s trap web/http 1 "sum" "dtl"   a trap that was let in
 //! ```
 
+pub(crate) mod kernel;
 pub(crate) mod step;
 pub(crate) mod wish;
 mod words;
@@ -48,13 +53,13 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
-use lvsmon::engine::event::{Action, Event, Report, RunId, TableLook, TableOutcome};
+use lvsmon::engine::event::{Action, Event, Report, RunId};
 use lvsmon::engine::saved::{Record, Saved};
-use lvsmon::lvs::{Connections, Scheduler, ServerWish, Table, TableEntry, VirtualService};
 use lvsmon::model::{HostName, Model, ServiceId};
 use lvsmon::time::{Mono, Now, Wall};
 
-use step::{Change, Doing, Seen, Step};
+use kernel::Kernel;
+use step::{Change, Doing, Step};
 use words::Showing;
 
 #[test]
@@ -161,6 +166,8 @@ fn play(file: &Path, text: &str) -> String {
                     | Doing::SetWall(_)
                     | Doing::Tell(_)
                     | Doing::Look(_)
+                    | Doing::Found(..)
+                    | Doing::Flushed
                     | Doing::Ask(_) => world.step(after, doing, line),
                 }
             }
@@ -189,6 +196,7 @@ pub(crate) struct World {
     /// The wall clock at the start of the story, with all steps it made since.
     wall: Wall,
     journal: BTreeMap<String, serde_json::Value>,
+    kernel: Kernel,
     pub(crate) running: BTreeMap<ServiceId, (RunId, Vec<HostName>)>,
     showing: Showing,
     /// Every action so far that nobody took out.
@@ -215,6 +223,7 @@ impl World {
             origin: Mono::ZERO,
             wall,
             journal: BTreeMap::new(),
+            kernel: Kernel::default(),
             running: BTreeMap::new(),
             showing: Showing::default(),
             done: Vec::new(),
@@ -308,35 +317,6 @@ impl World {
         said
     }
 
-    /// A look at a kernel that has everything as it is wanted.
-    fn look(&self, seen: &Seen) -> TableOutcome {
-        let mut table = Table::new();
-        let mut connections = Connections::new();
-        for (&key, wanted) in self.engine.desired() {
-            let servers = wanted
-                .servers
-                .iter()
-                .filter_map(|(&server, wish)| match wish {
-                    ServerWish::In(settings) => Some((server, *settings)),
-                    ServerWish::Out | ServerWish::AsFound => None,
-                });
-            let entry = TableEntry {
-                service: VirtualService::plain(key.family(), Scheduler::wlc()),
-                servers: servers.collect(),
-            };
-            if entry.servers.contains_key(&seen.server) {
-                connections.insert((key, seen.server), seen.counts);
-            }
-            table.insert(key, entry);
-        }
-        TableOutcome {
-            wanted: Arc::new(self.engine.desired().clone()),
-            table: TableLook::Read(Arc::new(table)),
-            connections: Arc::new(connections),
-            ..TableOutcome::default()
-        }
-    }
-
     fn step(&mut self, after: std::time::Duration, doing: Doing, line: &str) -> Vec<String> {
         let mut said = Vec::new();
         self.advance(Mono::ZERO.after(after), &mut said);
@@ -360,7 +340,14 @@ impl World {
             }
             Doing::Tell(event) => self.tell(*event, &mut said),
             Doing::Look(seen) => {
-                let outcome = self.look(&seen);
+                let outcome = self.kernel.look(self.engine.desired(), &seen);
+                self.tell(Event::Table(outcome), &mut said);
+            }
+            Doing::Found(server, weight) => {
+                self.kernel.fill(self.engine.desired(), server, weight);
+            }
+            Doing::Flushed => {
+                let outcome = self.kernel.flushed(self.engine.desired());
                 self.tell(Event::Table(outcome), &mut said);
             }
             Doing::Ask(asked) => {

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use lvsmon::engine::event::{
     Ended, Event, HostResult, HostVerdict, Memory, Reason, Report, Resolved,
 };
-use lvsmon::lvs::{ConnectionCounts, RealServerKey};
+use lvsmon::lvs::{ConnectionCounts, GivenWeight, RealServerKey, Weight};
 use lvsmon::model::HostName;
 use lvsmon::time::{Wall, timeval};
 
@@ -37,13 +37,20 @@ pub(crate) enum Shown {
 /// What happens at a moment.
 pub(crate) enum Doing {
     Nothing,
-    Report { service: String, report: Told },
+    Report {
+        service: String,
+        report: Told,
+    },
     SetWall(DateTime),
     Restart(Change),
     Reload(Change, Memory),
     Tell(Box<Event>),
     Ask(Asked),
     Look(Seen),
+    /// Somebody put this real server into the kernel.
+    Found(RealServerKey, Weight),
+    /// Somebody empties the kernel's table.
+    Flushed,
 }
 
 /// Connections that a look at the kernel's table finds.
@@ -81,7 +88,7 @@ impl Change {
 pub(crate) struct Told {
     ended: Ended,
     output: String,
-    hosts: Vec<(String, HostVerdict)>,
+    hosts: Vec<(String, HostVerdict, Option<GivenWeight>)>,
 }
 
 impl Step {
@@ -143,6 +150,12 @@ fn doing(words: &[&str]) -> Result<Doing, String> {
                 },
             })
         }
+        ["found", server, weight] => {
+            let server = server.parse().map_err(|_| "not an address")?;
+            let weight = weight.parse().map_err(|_| "not a weight")?;
+            Doing::Found(RealServerKey(server), Weight(weight))
+        }
+        ["flushed"] => Doing::Flushed,
         ["reset"] => Doing::Reload(Change::None, Memory::Forgotten),
         ["resolved", host, answer @ ..] => {
             let addresses: Result<Vec<_>, _> = answer.iter().map(|text| text.parse()).collect();
@@ -180,10 +193,19 @@ fn told(words: &[&str]) -> Result<Told, String> {
             Some(("exit", exit)) => told.ended = Ended::Exited(number(exit)?),
             Some(("signal", signal)) => told.ended = Ended::Signalled(number(signal)?),
             Some(("cannot", reason)) => told.ended = Ended::NotStarted(unquoted(reason)),
-            Some((host, "up")) => told.hosts.push((host.to_owned(), HostVerdict::Up)),
-            Some((host, code)) => {
-                let verdict = HostVerdict::Down(reason(code)?);
-                told.hosts.push((host.to_owned(), verdict));
+            Some((host, verdict)) => {
+                let (code, weight) = match verdict.split_once('@') {
+                    Some((code, weight)) => {
+                        let weight = GivenWeight::parse(weight).ok_or("not a weight")?;
+                        (code, Some(weight))
+                    }
+                    None => (verdict, None),
+                };
+                let verdict = match code {
+                    "up" => HostVerdict::Up,
+                    _ => HostVerdict::Down(reason(code)?),
+                };
+                told.hosts.push((host.to_owned(), verdict, weight));
             }
             None if *word == "timeout" => told.ended = Ended::TimedOut(Duration::from_secs(600)),
             None => return Err(format!("{word} is no part of a report")),
@@ -195,12 +217,12 @@ fn told(words: &[&str]) -> Result<Told, String> {
 impl Told {
     /// The report of a run that checked these hosts.
     pub(crate) fn of(self, checked: &[HostName]) -> Report {
-        let results = self.hosts.into_iter().map(|(host, verdict)| {
+        let results = self.hosts.into_iter().map(|(host, verdict, weight)| {
             let host = HostName::new(&host);
             assert!(checked.contains(&host), "{host} was not checked");
             HostResult {
                 text: String::new(),
-                weight: None,
+                weight,
                 took: Duration::ZERO,
                 host,
                 verdict,

@@ -111,7 +111,7 @@ pub(super) async fn run(plan: Plan) -> MonitorTrial {
         if let Some((families, id)) = &plan.decides {
             let names = run.names().into_iter();
             let leads = names.filter_map(|host| families.lead(*id, &host).map(|it| (host, it)));
-            run.leads.extend(leads.collect::<Vec<_>>());
+            run.leads.extend(leads);
         }
         if trial.runs.is_empty() {
             trial.tell(&run);

@@ -1,16 +1,20 @@
 //! `lvsmon why SERVER`: one real server, in each virtual service that it is in.
 
 use std::io;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use crate::cli::output::{Output, Tone};
 use crate::cli::why::readable;
+use crate::cli::why::section::whole;
 use crate::cli::why::sheet::Sheet;
+use crate::cli::why::weight::weight;
 use crate::engine::event::Reason;
+use crate::lvs::RealServerKey;
 use crate::wire::contest::ContestRow;
 use crate::wire::server::{
     BackOffRow, CheckRow, CountRow, DrainRow, LastRow, LookRow, OperatorRow, OwnRule, RoleRow,
-    SectionRow, ServedRow, ServerAnswer, ServerWhy, TripwireRow, WaitsFor,
+    SectionRow, ServerAnswer, ServerWhy, TripwireRow, WaitsFor,
 };
 use crate::wire::{ServerActual, ServerWanted, Source, Verdict};
 
@@ -158,6 +162,10 @@ impl Page<'_> {
         }
         self.kernel()?;
         if let Some(section) = &server.section {
+            if let Some(by) = &section.weight_by {
+                let (tone, text) = weight(by, |at| self.sheet.moment(at));
+                self.sheet.toned("weight", tone, &text)?;
+            }
             self.state(server, section)?;
             self.whole(section)?;
         }
@@ -205,13 +213,7 @@ impl Page<'_> {
             .map(|since| format!(" since {}", self.sheet.moment(since)));
         let name = self.sheet.out.paint(Tone::Heading, &server.real_server);
         let word = self.sheet.out.paint(tone, word);
-        let hosts: Vec<&str> = server.hosts.iter().map(String::as_str).collect();
-        let hosts = match hosts.as_slice() {
-            [] if server.stranger => " (not in the file)".to_owned(),
-            [] => " (no longer in the file)".to_owned(),
-            [host] if server.real_server.starts_with(host) => String::new(),
-            hosts => format!(" ({})", hosts.join(" ")),
-        };
+        let hosts = hosts(server);
         let since = since.unwrap_or_default();
         let service = &server.virtual_service;
         if let Some(odds) = Odds::of(server, self.source) {
@@ -234,27 +236,13 @@ impl Page<'_> {
     }
 
     fn withdrawal(&mut self, check: &CheckRow) -> io::Result<()> {
-        let Some(withdraws) = check.withdraws else {
+        let service = &check.service;
+        let Some((withdrawn, checked)) = withdrawal(check, |at| self.sheet.moment(at)) else {
             return Ok(());
         };
-        let since = self.sheet.moment(withdraws.since);
-        let service = &check.service;
-        let text = match &*check.about.of(&check.text) {
-            "" => String::new(),
-            text => format!(": {text}"),
-        };
-        let line = format!("by {service}, {} since {since}{text}", withdraws.reason);
-        self.sheet.painted("withdrawn", Tone::Bad, &line)?;
-        if let Some(time) = check.last_check {
-            let now = match check.verdict {
-                Verdict::Up => "this host is up".to_owned(),
-                Verdict::Down => format!("this host is down ({})", code(check)),
-                Verdict::Unknown => "says nothing about this host".to_owned(),
-            };
-            self.sheet.field(
-                "checked",
-                &format!("last {}: {now}", self.sheet.moment(time)),
-            )?;
+        self.sheet.painted("withdrawn", Tone::Bad, &withdrawn)?;
+        if let Some(checked) = checked {
+            self.sheet.field("checked", &checked)?;
         }
         if let (Some(what), Some(since)) = (&check.lacks, check.kept_since) {
             let since = self.sheet.moment(since);
@@ -331,10 +319,7 @@ impl Page<'_> {
     /// How the section as a whole stands.
     fn whole(&mut self, section: &SectionRow) -> io::Result<()> {
         let (tone, text) = whole(section, self.server.look);
-        match tone {
-            None => self.sheet.field("section", &text),
-            Some(tone) => self.sheet.painted("section", tone, &text),
-        }
+        self.sheet.toned("section", tone, &text)
     }
 
     fn tripwire(&mut self, check: &CheckRow) -> io::Result<()> {
@@ -426,6 +411,54 @@ impl Page<'_> {
     }
 }
 
+/// The words of the file that stand for a real server, behind its address.
+fn hosts(server: &ServerWhy) -> String {
+    let hosts: Vec<&str> = server.hosts.iter().map(String::as_str).collect();
+    let address = server.real_server.parse::<SocketAddr>();
+    let is_its_own = |host: &str| match &address {
+        Ok(address) => RealServerKey(*address).is_called(host),
+        Err(_) => server.real_server == host,
+    };
+    match hosts.as_slice() {
+        [] if server.stranger => " (not in the file)".to_owned(),
+        [] => " (no longer in the file)".to_owned(),
+        [host] if is_its_own(host) => String::new(),
+        hosts => format!(" ({})", hosts.join(" ")),
+    }
+}
+
+/// Who withdraws it and why, and what the latest check says, where there was one; none where the
+/// check does not withdraw it.
+fn withdrawal(
+    check: &CheckRow,
+    moment: impl Fn(i64) -> String,
+) -> Option<(String, Option<String>)> {
+    let withdraws = check.withdraws?;
+    let (service, since) = (&check.service, moment(withdraws.since));
+    let text = match &*check.about.of(&check.text) {
+        "" => String::new(),
+        text => format!(": {text}"),
+    };
+    let withdrawn = format!("by {service} since {since}, {}", withdraws.reason);
+    let Some(time) = check.last_check else {
+        return Some((format!("{withdrawn}{text}"), None));
+    };
+    let now = match check.verdict {
+        Verdict::Up => "this host is up".to_owned(),
+        Verdict::Down => format!("this host is down ({})", code(check)),
+        Verdict::Unknown => "says nothing about this host".to_owned(),
+    };
+    let checked = format!("last {}: {now}", moment(time));
+    // The words are those of the latest check, which may be good, or fail for another reason.
+    Some(
+        if check.verdict == Verdict::Down && check.reason == Some(withdraws.reason) {
+            (format!("{withdrawn}{text}"), Some(checked))
+        } else {
+            (withdrawn, Some(format!("{checked}{text}")))
+        },
+    )
+}
+
 /// What is said of a real server of a section that no service checks; the fallback needs none.
 fn unchecked(server: &ServerWhy) -> Option<&'static str> {
     let role = server.section.as_ref()?.role;
@@ -457,12 +490,12 @@ fn state(
             let least = section.min_live;
             let what = match server.checks.iter().any(|check| check.withdraws.is_some()) {
                 true => "it is withdrawn",
-                false => "its check gives it weight 0",
+                false => "it has weight 0 by its check",
             };
             format!("kept in although {what}: min_live asks for {least}")
         }
         (RoleRow::QuiescedByCheck, _) => {
-            "healthy, and its check gives it weight 0: new connections go elsewhere".to_owned()
+            "healthy, with weight 0 by its check: new connections go elsewhere".to_owned()
         }
         (RoleRow::QuiescedByFile, _) => {
             "weight 0 in the file: new connections go elsewhere".to_owned()
@@ -505,87 +538,6 @@ fn state(
     Some(("state", text))
 }
 
-/// Who serves the clients of a section. Where the kernel's table differs: who is wanted to, and
-/// whom new connections reach.
-fn whole(section: &SectionRow, look: LookRow) -> (Option<Tone>, String) {
-    let (serving, declared, least) = (section.serving, section.declared, section.min_live);
-    let (missing, unwanted) = (section.missing.words(), section.unwanted.words());
-    let unread = match look {
-        LookRow::Unreadable { .. } => true,
-        LookRow::Read | LookRow::NotYet => false,
-    };
-    if unread && section.role == Some(RoleRow::Unseen) {
-        let text = format!(
-            "nobody knows how many of {declared} real servers serve, min_live {least}: nothing is \
-             decided before the first look at the kernel's table"
-        );
-        return (Some(Tone::Odd), text);
-    }
-    let but = match (&missing, &unwanted) {
-        (None, None) if unread => "nobody knows whom new connections reach".to_owned(),
-        (None, None) => {
-            let (tone, others) = others(section);
-            let text =
-                format!("{serving} of {declared} real servers serve, min_live {least}{others}");
-            return (tone, text);
-        }
-        (Some(missing), None) => format!("new connections do not reach {missing}"),
-        (None, Some(unwanted)) => format!("new connections reach {unwanted}"),
-        (Some(missing), Some(unwanted)) => {
-            format!("new connections do not reach {missing}, and reach {unwanted}")
-        }
-    };
-    let (tone, others) = others_wanted(section);
-    let tone = match missing {
-        Some(_) => Tone::Bad,
-        None => tone.unwrap_or(Tone::Odd),
-    };
-    let text = format!(
-        "{serving} of {declared} real servers are wanted to serve, min_live {least}{others}; but \
-         {but}"
-    );
-    (Some(tone), text)
-}
-
-/// Who serves beside the real servers that are well, or in their place, behind a sentence.
-fn others(section: &SectionRow) -> (Option<Tone>, String) {
-    match (section.served_by, section.fallback.as_deref()) {
-        (Some(ServedRow::Fallback), Some(fallback)) => {
-            (Some(Tone::Bad), format!("; the fallback {fallback} serves"))
-        }
-        (Some(ServedRow::Fallback), None) => (Some(Tone::Bad), "; the fallback serves".to_owned()),
-        (Some(ServedRow::TooFew), _) => (
-            Some(Tone::Bad),
-            "; min_live keeps the last ones in".to_owned(),
-        ),
-        (Some(ServedRow::Nobody), _) => (Some(Tone::Bad), "; nothing serves".to_owned()),
-        (Some(ServedRow::NobodyYet), _) => (
-            Some(Tone::Odd),
-            "; first verdicts are waited for".to_owned(),
-        ),
-        (Some(ServedRow::Servers), Some(fallback)) => {
-            (None, format!("; fallback {fallback} not in use"))
-        }
-        (Some(ServedRow::Servers) | None, _) => (None, String::new()),
-    }
-}
-
-/// The same of what is wanted, where that is not so.
-fn others_wanted(section: &SectionRow) -> (Option<Tone>, String) {
-    let (tone, as_it_is) = others(section);
-    let text = match (section.served_by, section.fallback.as_deref()) {
-        (Some(ServedRow::Fallback), Some(fallback)) => {
-            format!("; the fallback {fallback} is wanted to serve")
-        }
-        (Some(ServedRow::Fallback), None) => "; the fallback is wanted to serve".to_owned(),
-        (Some(ServedRow::TooFew), _) => "; min_live wants the last ones in".to_owned(),
-        (Some(ServedRow::Nobody), _) => "; nothing else is wanted in their place".to_owned(),
-        (Some(ServedRow::Servers), Some(fallback)) => format!("; fallback {fallback} not wanted"),
-        (Some(ServedRow::NobodyYet | ServedRow::Servers) | None, _) => as_it_is,
-    };
-    (tone, text)
-}
-
 fn code(check: &CheckRow) -> &'static str {
     check.reason.map_or("no reason", |reason| reason.code())
 }
@@ -593,7 +545,8 @@ fn code(check: &CheckRow) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::server::{ServersRow, fixture};
+    use crate::wire::server::fixture::{self, section};
+    use crate::wire::server::{ServedRow, WithdrawsRow};
 
     fn server(wanted: Option<u32>, kernel: Option<u32>) -> ServerWhy {
         ServerWhy {
@@ -684,22 +637,6 @@ mod tests {
         }
     }
 
-    fn section() -> SectionRow {
-        SectionRow {
-            role: None,
-            slow_start: None,
-            role_ends: None,
-            serving: 2,
-            declared: 9,
-            min_live: 1,
-            served_by: None,
-            fallback: None,
-            missing: ServersRow::default(),
-            unwanted: ServersRow::default(),
-            own_rules: Vec::new(),
-        }
-    }
-
     #[test]
     fn it_is_said_whether_the_line_or_the_section_says_the_rule() {
         let said = |role, own_rules: &[OwnRule]| {
@@ -734,78 +671,6 @@ mod tests {
             ),
         ] {
             assert_eq!(said(role, &own).as_deref(), Some(expected));
-        }
-    }
-
-    #[test]
-    fn the_section_line_says_whom_new_connections_reach_where_that_is_not_what_is_wanted() {
-        let servers = |first: &[&str], more| ServersRow {
-            count: first.len() + more,
-            first: first.iter().map(ToString::to_string).collect(),
-        };
-        let none = servers(&[], 0);
-        let said = |served_by, missing: &ServersRow, unwanted: &ServersRow| {
-            let section = SectionRow {
-                served_by: Some(served_by),
-                fallback: Some("10.0.0.1:81".to_owned()),
-                missing: missing.clone(),
-                unwanted: unwanted.clone(),
-                ..section()
-            };
-            whole(&section, LookRow::Read)
-        };
-        let (one, many) = (servers(&["A"], 0), servers(&["B", "C"], 4));
-        for (served_by, missing, unwanted, tone, text) in [
-            (
-                ServedRow::Servers,
-                &none,
-                &none,
-                None,
-                "2 of 9 real servers serve, min_live 1; fallback 10.0.0.1:81 not in use",
-            ),
-            (
-                ServedRow::Servers,
-                &one,
-                &none,
-                Some(Tone::Bad),
-                "2 of 9 real servers are wanted to serve, min_live 1; fallback 10.0.0.1:81 not \
-                 wanted; but new connections do not reach A",
-            ),
-            (
-                ServedRow::Servers,
-                &none,
-                &one,
-                Some(Tone::Odd),
-                "2 of 9 real servers are wanted to serve, min_live 1; fallback 10.0.0.1:81 not \
-                 wanted; but new connections reach A",
-            ),
-            (
-                ServedRow::Fallback,
-                &one,
-                &many,
-                Some(Tone::Bad),
-                "2 of 9 real servers are wanted to serve, min_live 1; the fallback 10.0.0.1:81 is \
-                 wanted to serve; but new connections do not reach A, and reach B, C and 4 more",
-            ),
-            (
-                ServedRow::Nobody,
-                &none,
-                &many,
-                Some(Tone::Bad),
-                "2 of 9 real servers are wanted to serve, min_live 1; nothing else is wanted in \
-                 their place; but new connections reach B, C and 4 more",
-            ),
-            (
-                ServedRow::TooFew,
-                &many,
-                &none,
-                Some(Tone::Bad),
-                "2 of 9 real servers are wanted to serve, min_live 1; min_live wants the last \
-                 ones in; but new connections do not reach B, C and 4 more",
-            ),
-        ] {
-            let expected = (tone, text.to_owned());
-            assert_eq!(said(served_by, missing, unwanted), expected);
         }
     }
 
@@ -859,6 +724,88 @@ mod tests {
             text,
             "it is the fallback, wanted to serve until a real server does again"
         );
+    }
+
+    #[test]
+    fn an_address_that_the_file_says_is_not_said_twice() {
+        for (real_server, host, expected) in [
+            ("192.168.0.1:80", "192.168.0.1", ""),
+            ("[fd00::1]:80", "fd00::1", ""),
+            ("[fd00::1]:80", "FD00:0::1", ""),
+            ("[fd00::1]:80", "www1", " (www1)"),
+            ("192.168.0.1:80", "192", " (192)"),
+            ("www1", "www1", ""),
+        ] {
+            let server = ServerWhy {
+                real_server: real_server.to_owned(),
+                hosts: vec![host.to_owned()],
+                ..server(None, None)
+            };
+            assert_eq!(hosts(&server), expected, "{real_server} {host}");
+        }
+    }
+
+    #[test]
+    fn the_time_of_a_withdrawal_is_not_that_of_its_newest_reason() {
+        let (timeout, refused) = (Reason::Timeout, Reason::Refused);
+        let first = "by web/http since 3, ";
+        for (withdrawn, verdict, reason, last, expected) in [
+            // The newest reason is what withdraws it.
+            (
+                refused,
+                Verdict::Down,
+                Some(refused),
+                Some(9),
+                ("refused: why", Some("last 9: this host is down (refused)")),
+            ),
+            // Nobody has looked again since a restart.
+            (
+                refused,
+                Verdict::Unknown,
+                None,
+                None,
+                ("refused: why", None),
+            ),
+            // What only a person ends keeps its reason.
+            (
+                timeout,
+                Verdict::Down,
+                Some(refused),
+                Some(9),
+                ("timeout", Some("last 9: this host is down (refused): why")),
+            ),
+            (
+                timeout,
+                Verdict::Up,
+                None,
+                Some(9),
+                ("timeout", Some("last 9: this host is up: why")),
+            ),
+            (
+                timeout,
+                Verdict::Unknown,
+                None,
+                Some(9),
+                ("timeout", Some("last 9: says nothing about this host: why")),
+            ),
+        ] {
+            let check = CheckRow {
+                verdict,
+                reason,
+                text: "why".to_owned(),
+                last_check: last,
+                withdraws: Some(WithdrawsRow {
+                    reason: withdrawn,
+                    since: 3,
+                    until_enabled: withdrawn == timeout,
+                }),
+                ..fixture::check()
+            };
+            let (withdrawn, checked) = withdrawal(&check, |at| at.to_string()).unwrap();
+            let found = (withdrawn.as_str(), checked.as_deref());
+            let words = format!("{first}{}", expected.0);
+            assert_eq!(found, (words.as_str(), expected.1));
+        }
     }
 
     #[test]

@@ -29,6 +29,14 @@ impl<'a> Sheet<'a> {
         self.field(name, &text)
     }
 
+    /// A field whose text stands out where it has a tone.
+    pub(super) fn toned(&mut self, name: &str, tone: Option<Tone>, text: &str) -> io::Result<()> {
+        match tone {
+            None => self.field(name, text),
+            Some(tone) => self.painted(name, tone, text),
+        }
+    }
+
     /// A line with its name in front; none for one that goes on.
     pub(super) fn field(&mut self, name: &str, text: &str) -> io::Result<()> {
         let name = self.out.paint(Tone::Faint, &format!("{name:10}"));

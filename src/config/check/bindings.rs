@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::config::check::host_word::is_host_name;
 use crate::config::check::one_family::OneFamily;
 use crate::config::check::report::Report;
 use crate::config::lines::Span;
@@ -409,10 +410,4 @@ fn server((host, port): Server<'_>) -> String {
         Ok(IpAddr::V6(address)) => format!("[{address}]:{port}"),
         Ok(IpAddr::V4(_)) | Err(_) => format!("{host}:{port}"),
     }
-}
-
-/// Whether a name service could know it.
-pub(super) fn is_host_name(word: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    !word.is_empty() && word.bytes().all(plain)
 }

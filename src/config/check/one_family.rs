@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use crate::config::check::host_word::canonical;
 use crate::config::check::report::Report;
-use crate::config::check::section::canonical;
 use crate::config::lines::Span;
 use crate::lvs::VirtualServiceKey;
 use crate::model::{Service, ServiceId};

@@ -24,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use crate::config::check::Checker;
+use crate::config::check::host_word::canonical;
 use crate::config::check::one_family::OneFamily;
 use crate::config::check::report::Report;
 use crate::config::check::section::judges::{Known, Members};
@@ -37,9 +38,6 @@ use crate::model::{
     Binding, Counts, DeclaredServer, DeclaredService, Fallback, HostName, MinLive, OnFailure,
     Service, ServiceId,
 };
-
-pub(super) use servers::canonical;
-pub(crate) use servers::is_possible_name;
 
 /// Checks all sections, which are in file order, when everything else is known.
 pub(super) fn compile<'a>(

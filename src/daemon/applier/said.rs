@@ -6,7 +6,7 @@ use tracing::{error, info, warn};
 
 use super::contest::place;
 use super::{Worker, by_place};
-use crate::effort::look;
+use crate::effort::visit;
 use crate::engine::event::{Contested, TableOutcome};
 use crate::ipvs::Touch;
 
@@ -20,7 +20,7 @@ impl Worker {
         let before = &self.seen.outcome.contested;
         let is_among = |one: &Contested, all: &[Contested]| {
             let found = all.binary_search_by(|it| {
-                look();
+                visit();
                 place(&it.repair).cmp(&place(&one.repair))
             });
             found.is_ok()

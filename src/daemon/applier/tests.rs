@@ -279,7 +279,7 @@ async fn two_thousand_refusals_are_looked_through_in_one_pass() {
             ..TableOutcome::default()
         };
         let now = worker.clock.now().mono;
-        let looks = crate::effort::looks(|| {
+        let visits = crate::effort::visits(|| {
             for command in &commands {
                 worker.waiting.refused(command, "no room".to_owned(), now);
                 assert!(worker.waiting.not_yet(command, now).is_some());
@@ -288,7 +288,7 @@ async fn two_thousand_refusals_are_looked_through_in_one_pass() {
             worker.log(&outcome);
         });
         assert_eq!(worker.waiting.len(), commands.len());
-        assert_eq!(looks, 2 * u64::from(count));
+        assert_eq!(visits, 2 * u64::from(count));
     }
 }
 
@@ -647,9 +647,9 @@ async fn ten_thousand_contests_are_looked_through_in_one_pass() {
             contested: contested(count),
             ..TableOutcome::default()
         };
-        let looks = crate::effort::looks(|| worker.log_contests(&outcome));
+        let visits = crate::effort::visits(|| worker.log_contests(&outcome));
         let steps = 2 * u64::from(count);
-        assert!(looks <= steps * 16, "{looks} for {count}");
+        assert!(visits <= steps * 16, "{visits} for {count}");
     }
 }
 

@@ -155,7 +155,7 @@ impl Talk<'_> {
         let user = credentials.user.clone();
         // Not aborted with the client, so the place is given back by the thread itself.
         let looked = tokio::task::spawn_blocking(move || {
-            let outcome = permissions.look(&credentials, peer);
+            let outcome = permissions.authenticate(&credentials, peer);
             drop(place);
             outcome
         });

@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::effort::look;
+use crate::effort::visit;
 use crate::engine::event::{AlertCall, AlertId};
 use crate::time::Mono;
 
@@ -179,7 +179,7 @@ impl Programs {
             return None;
         }
         let after_others = self.held_up().filter_map(|key| self.next_at(key)).min();
-        let mut wakes = self.wakes.iter().inspect(|_| look());
+        let mut wakes = self.wakes.iter().inspect(|_| visit());
         let after_rest = wakes.find(|(_, key)| !self.running.contains_key(key));
         let after_rest = after_rest.map(|(until, _)| *until);
         after_others.into_iter().chain(after_rest).min()
@@ -246,7 +246,7 @@ impl Programs {
     pub(super) fn take_out(&mut self, number: u64) -> Option<ProgramCall> {
         let key = self.keys.remove(&number)?;
         let calls = self.waiting.get_mut(&key)?;
-        look();
+        visit();
         let at = calls
             .binary_search_by_key(&number, |call| call.number)
             .ok()?;
@@ -272,7 +272,7 @@ impl Programs {
     fn pass_by(&mut self, now: Mono) {
         let mut keys: Vec<Key> = self.held_up().cloned().collect();
         while let Some((until, key)) = self.wakes.pop_first() {
-            look();
+            visit();
             if until > now {
                 self.wakes.insert((until, key));
                 break;
@@ -286,7 +286,7 @@ impl Programs {
 
     /// Keys with calls that run, and with others that wait for more than a place.
     fn held_up(&self) -> impl Iterator<Item = &Key> {
-        let keys = self.running.keys().inspect(|_| look());
+        let keys = self.running.keys().inspect(|_| visit());
         keys.filter(|key| self.waiting.contains_key(*key))
     }
 
@@ -479,14 +479,14 @@ mod tests {
                 let event = number.to_string();
                 programs.push(program(&format!("s{number}"), "/a", &event), 10_000);
             }
-            let looks = crate::effort::looks(|| {
+            let visits = crate::effort::visits(|| {
                 while let Some(call) = programs.start(Mono::ZERO, 32) {
                     programs.put_back(Mono::ZERO, call);
                     assert!(programs.next(32).is_some());
                 }
             });
             assert_eq!(programs.wakes.len(), programs.resting.len());
-            looks / crowd
+            visits / crowd
         };
         assert!((1..=4).contains(&cost_of_each(100)));
         assert_eq!(cost_of_each(1_000), cost_of_each(100));

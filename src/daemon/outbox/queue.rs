@@ -21,7 +21,7 @@ use crate::daemon::outbox::Limits;
 use crate::daemon::outbox::group::{Rate, fitting, transactions};
 use crate::daemon::outbox::queue::agenda::{Agenda, Turn};
 use crate::daemon::outbox::queue::room::Load;
-use crate::effort::look;
+use crate::effort::visit;
 use crate::engine::event::AlertId;
 use crate::pair::post::{self, Came, Chance};
 use crate::time::{Mono, Now, Wall};
@@ -306,7 +306,7 @@ impl Queue {
 
     /// What a lane waits for by itself; none while its head is under way.
     fn turn(&self, lane: &Lane, state: &LaneState) -> Option<Turn> {
-        look();
+        visit();
         let &head = state.waiting.first()?;
         if state.in_flight {
             return None; // The end of the delivery wakes it.
@@ -351,7 +351,7 @@ impl Queue {
     fn group_of(&self, head: u64) -> Option<Group> {
         let state = self.lanes.get(&self.entries.get(&head)?.lane)?;
         let bytes_of = |number| {
-            look();
+            visit();
             self.entries.get(number).map_or(0, |entry| entry.bytes)
         };
         let count = fitting(state.waiting.iter().map(bytes_of));
@@ -536,7 +536,7 @@ impl Queue {
         let mut old = Vec::new();
         let most = self.limits.give_up_after;
         let is_old = |(came, _): &&(Came, u64)| {
-            look();
+            visit();
             came.age(now) >= most
         };
         let of_before = (Came::Before(Wall::from_micros(i64::MIN)), 0);

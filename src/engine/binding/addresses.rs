@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use crate::engine::binding::Part;
 use crate::engine::binding::former::Former;
 use crate::engine::event::{HostVerdict, Reason};
+use crate::engine::section::giving::Giving;
 use crate::engine::section::wanted::Lookup;
 use crate::lvs::{Family, GivenWeight};
 use crate::model::{HostName, ServiceId};
@@ -29,6 +30,8 @@ pub(super) struct Addresses {
     names: BTreeMap<HostName, Name>,
     /// Names that lead elsewhere than to the address that counts: mostly to one that is next.
     changing: BTreeMap<(HostName, Family), Change>,
+    /// Whose address that counts each of these is, of names and of addresses in the file.
+    words: BTreeMap<IpAddr, BTreeSet<HostName>>,
 }
 
 /// What was heard of where a name leads now.
@@ -37,7 +40,7 @@ struct Change {
     /// What was good there, and nothing bad since.
     good: BTreeSet<(ServiceId, Part)>,
     /// The weights that checks gave it.
-    given: BTreeMap<ServiceId, GivenWeight>,
+    given: BTreeMap<ServiceId, Giving>,
     /// Since when a check of it fails.
     fails_since: Option<Wall>,
 }
@@ -84,26 +87,36 @@ impl Addresses {
     ) -> Vec<HostName> {
         let mut kept = BTreeSet::new();
         let mut new = Vec::new();
-        for host in words.filter(|host| literal(host).is_none()) {
-            if kept.insert(host.clone()) && !self.names.contains_key(host) {
+        self.words.clear();
+        for host in words {
+            if let Some(address) = literal(host) {
+                self.words.entry(address).or_default().insert(host.clone());
+            } else if kept.insert(host.clone()) && !self.names.contains_key(host) {
                 self.names.insert(host.clone(), Name::default());
                 new.push(host.clone());
             }
         }
         self.names.retain(|host, _| kept.contains(host));
         self.changing.retain(|(host, _), _| kept.contains(host));
+        for (host, name) in &self.names {
+            for address in name.current().into_iter().flatten() {
+                self.words.entry(address).or_default().insert(host.clone());
+            }
+        }
         new
     }
 
     /// The address a name had before a restart; counts until the name is looked up.
     pub(super) fn restore(&mut self, host: &HostName, address: IpAddr) {
         if let Some(name) = self.names.get_mut(host) {
+            let before = name.current();
             let usable = name.family_mut(Family::of(address));
             usable.current.get_or_insert(address);
             usable.found.get_or_insert(Found {
                 at: 0,
                 looked: Looked::AtOnce,
             });
+            self.moved(host, before);
         }
     }
 
@@ -117,6 +130,7 @@ impl Addresses {
         let Some(name) = self.names.get_mut(host) else {
             return false;
         };
+        let before = name.current();
         if let Ok(addresses) = answer {
             let looked = match name.answer {
                 None => Looked::AtOnce,
@@ -144,7 +158,29 @@ impl Addresses {
             }
         }
         name.answer = Some(answer.clone());
+        self.moved(host, before);
         true
+    }
+
+    /// A name had these addresses, of which others may count by now.
+    fn moved(&mut self, host: &HostName, before: [Option<IpAddr>; 2]) {
+        let now = self.names.get(host).map_or([None; 2], Name::current);
+        for (before, now) in before.into_iter().zip(now) {
+            if before == now {
+                continue;
+            }
+            if let Some(before) = before
+                && let Some(words) = self.words.get_mut(&before)
+            {
+                words.remove(host);
+                if words.is_empty() {
+                    self.words.remove(&before);
+                }
+            }
+            if let Some(now) = now {
+                self.words.entry(now).or_default().insert(host.clone());
+            }
+        }
     }
 
     /// What was heard of a name that has no address.
@@ -194,6 +230,11 @@ impl Addresses {
         }
     }
 
+    /// The words whose address that counts is this one.
+    pub(super) fn words_at(&self, address: IpAddr) -> impl Iterator<Item = &HostName> {
+        self.words.get(&address).into_iter().flatten()
+    }
+
     /// The address that is next.
     pub(super) fn next(&self, host: &HostName, family: Family) -> Option<IpAddr> {
         self.names.get(host)?.family(family).next
@@ -201,10 +242,9 @@ impl Addresses {
 
     /// Each name that has an address that counts, once for each family.
     pub(super) fn all_current(&self) -> impl Iterator<Item = (&HostName, IpAddr)> {
-        let both = |name: &Name| [name.v4.current, name.v6.current];
         let names = self.names.iter();
         names.flat_map(move |(host, name)| {
-            let known = both(name).into_iter().flatten();
+            let known = name.current().into_iter().flatten();
             known.map(move |address| (host, address))
         })
     }
@@ -323,18 +363,21 @@ impl Addresses {
         begins
     }
 
-    /// A check gives the changed address of a name in these families this weight; whether it has
-    /// one.
+    /// A check gives the changed address of a name in these families this weight, or none; whether
+    /// it has one.
     pub(super) fn weigh(
         &mut self,
         (host, families): (&HostName, &BTreeSet<Family>),
         service: ServiceId,
-        weight: GivenWeight,
+        given: Option<GivenWeight>,
+        now: Wall,
     ) -> bool {
         let mut changes = false;
         for &family in families {
             if let Some(change) = self.changing.get_mut(&(host.clone(), family)) {
-                change.given.insert(service, weight);
+                let before = change.given.get(&service).copied();
+                let next = Giving::next(before, given, now);
+                change.given.extend(next.map(|giving| (service, giving)));
                 changes = true;
             }
         }
@@ -380,11 +423,13 @@ impl Addresses {
         &mut self,
         host: &HostName,
         family: Family,
-    ) -> BTreeMap<ServiceId, GivenWeight> {
+    ) -> BTreeMap<ServiceId, Giving> {
         let change = self.changing.remove(&(host.clone(), family));
         if let Some(name) = self.names.get_mut(host) {
+            let before = name.current();
             let usable = name.family_mut(family);
             usable.current = usable.next.take().or(usable.current);
+            self.moved(host, before);
         }
         change.map(|change| change.given).unwrap_or_default()
     }
@@ -456,6 +501,11 @@ impl Addresses {
 }
 
 impl Name {
+    /// The addresses that count.
+    const fn current(&self) -> [Option<IpAddr>; 2] {
+        [self.v4.current, self.v6.current]
+    }
+
     const fn family(&self, family: Family) -> &Usable {
         match family {
             Family::V4 => &self.v4,

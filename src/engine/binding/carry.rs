@@ -50,10 +50,10 @@ impl Bindings {
         self.restore_latches(saved, &names, &mut actions);
         self.restore_addresses();
         let is_known = |key| self.owned.knows(key);
-        actions.extend(
-            self.sections
-                .restore((&model, &names), saved, is_known, now),
-        );
+        let families = &self.families;
+        let is_void = |id, part: &Part, was| !families.takes(&model, (id, part), was);
+        let sections = &mut self.sections;
+        actions.extend(sections.restore((&model, &names), saved, is_known, is_void, now));
         self.say_limits(&mut actions);
         let keys = self.all_virtual_services();
         self.decide(&keys, &mut actions);
@@ -89,6 +89,7 @@ impl Bindings {
         model: &Arc<Model>,
         (mut past, turned): (Past, &Turned),
     ) -> Vec<Action> {
+        let found_in = self.found_in();
         let old_model = std::mem::replace(&mut self.model, Arc::clone(model));
         let old_judges = std::mem::take(&mut self.judges);
         let old_latches = std::mem::take(&mut self.latches);
@@ -129,6 +130,7 @@ impl Bindings {
         }
         self.judges = carried.into_iter().collect();
         actions.extend(self.adopt(now, &past));
+        self.led = self.families.left_behind(&found_in, new_id);
         let entries = self.all_operator_entries();
         for (entry, latch) in old_latches {
             let moved = new_id(entry.service).map(|service| Entry {

@@ -208,8 +208,9 @@ impl Bindings {
             let mut parts = self.parts_about(&host, family);
             parts.retain(|part| self.addresses.was_good(&host, family, part));
             good.extend(parts);
-            for (service, weight) in self.addresses.change(&host, family) {
-                keys.extend(self.sections.tally.weigh(service, &host, weight));
+            for (service, giving) in self.addresses.change(&host, family) {
+                let tally = &mut self.sections.tally;
+                keys.extend(tally.give(service, &host, |_| Some(giving)));
             }
         }
         for (service, part) in good {
@@ -255,27 +256,26 @@ impl Bindings {
         ))
     }
 
-    /// Another name of the same section that has the address which is next for this one. Who may
+    /// Another word of the same section that has the address which is next for this one. Who may
     /// enter says [`Bindings::entering`]; this is for the one who stays.
     fn taken_by(&self, host: &HostName, family: Family) -> Option<&HostName> {
         let next = self.addresses.next(host, family)?;
+        let own = self.places_of(host, family);
+        let mut there = self.addresses.words_at(next).filter(|it| *it != host);
+        there.find(|it| !self.places_of(it, family).is_disjoint(&own))
+    }
+
+    /// In which sections of this family a word stands, with which ports.
+    fn places_of(&self, host: &HostName, family: Family) -> BTreeSet<(VirtualServiceKey, u16)> {
+        let servers = self.sections.words.servers(&self.model, host);
+        let servers = servers.map(|(key, it)| (key, it.port));
         let keys = self.by_host.get(host).into_iter().flatten();
-        let sections = keys
-            .filter(|key| key.family() == family)
-            .filter_map(|&key| self.sections.section(&self.model, key));
-        for section in sections {
-            let servers = section.servers.iter().map(|it| (&it.host, it.port));
-            let fallback = section.fallback.iter().map(|it| (&it.host, it.port));
-            let all = servers.chain(fallback);
-            let own = all.clone().filter(|&(it, _)| it == host);
-            let ports: BTreeSet<u16> = own.map(|(_, port)| port).collect();
-            let mut others = all.filter(|(it, port)| *it != host && ports.contains(port));
-            let other = others.find(|&(it, _)| self.addresses.current(it, family) == Some(next));
-            if let Some((other, _)) = other {
-                return Some(other);
-            }
-        }
-        None
+        let fallbacks = keys.filter_map(|&key| {
+            let fallback = self.sections.section(&self.model, key)?.fallback.as_ref()?;
+            (fallback.host == *host).then_some((key, fallback.port))
+        });
+        let all = servers.chain(fallbacks);
+        all.filter(|(key, _)| key.family() == family).collect()
     }
 
     /// Whose verdicts a changed address of this name waits for.

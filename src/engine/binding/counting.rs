@@ -24,7 +24,8 @@ impl Bindings {
         self.sections.tally.wants_recheck(service, counts)
     }
 
-    /// What a re-check says: it counts for the sections, and for nothing else.
+    /// What a re-check says, with the weights that it gave: it counts for the sections, and for
+    /// nothing else.
     pub(crate) fn rechecked(
         &mut self,
         service: ServiceId,
@@ -39,6 +40,7 @@ impl Bindings {
             }
             keys.extend(self.count(service, part, opinion, &mut actions));
         }
+        keys.append(&mut self.weighed);
         self.decide(&keys, &mut actions);
         actions
     }

@@ -6,19 +6,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::effort::look;
+use crate::effort::visit;
 use crate::engine::binding::change::{Presence, server_change};
 use crate::engine::binding::judge::Attendance;
 use crate::engine::binding::survey::add;
 use crate::engine::binding::{Bindings, Part, Verdict, mend_note, server_note};
 use crate::engine::desired::{Claim, Place, Places, Stand, Survey, Withdrawal, server_wish};
 use crate::engine::event::{Action, TableOutcome};
-use crate::engine::section::count::place;
+use crate::engine::section::count::judged_part;
 use crate::engine::section::in_table::InTable;
 use crate::engine::section::live::ServedBy;
 use crate::engine::section::memory::Word;
 use crate::engine::section::wanted::{
-    Addressless, Arrival, Facts, Health, Server, ServerRole, Wanted, cannot_quiesce, wanted,
+    Addressless, Arrival, Facts, Health, Server, ServerRole, Wanted, cannot_quiesce, may_serve,
+    wanted,
 };
 use crate::lvs::clients::ClientOdds;
 use crate::lvs::{
@@ -27,7 +28,7 @@ use crate::lvs::{
 };
 use crate::model::{
     DeclaredJudge, DeclaredServer, DeclaredService, Ends, HostName, Model, OnExit, OnFailure,
-    ServiceId, WeightFrom,
+    ServiceId,
 };
 
 impl Bindings {
@@ -49,7 +50,7 @@ impl Bindings {
             }
             for server in &section.servers {
                 for judge in &server.judges {
-                    wanted.insert(place(judge, &server.host));
+                    wanted.insert(judged_part(judge, &server.host));
                     let judge = self.judges.entry(judge.service).or_default();
                     judge.sections.insert(key);
                 }
@@ -66,7 +67,7 @@ impl Bindings {
         let servers = self.sections.words.servers(&self.model, host);
         let servers = servers.filter(|(key, _)| key.family() == family);
         let judges = servers.flat_map(|(_, server)| &server.judges);
-        judges.map(|judge| place(judge, host)).collect()
+        judges.map(|judge| judged_part(judge, host)).collect()
     }
 
     /// The section of this key, of the Model in force.
@@ -102,7 +103,7 @@ impl Bindings {
         survey.is_declared = true;
         let mut places = Places::default();
         for server in &section.servers {
-            look();
+            visit();
             let forwarding = server.settings.forwarding;
             let word = (&server.host, server.port);
             let (address, problem) = self.place(key, word, forwarding);
@@ -145,7 +146,7 @@ impl Bindings {
     ) -> Claim {
         #[cfg(test)]
         self.looked_at.set(self.looked_at.get() + 1);
-        let (service, part) = place(judge, &server.host);
+        let (service, part) = judged_part(judge, &server.host);
         let attendance = || {
             let judge = self.judges.get(&service)?;
             Some(judge.parts.get(&part)?.attendance)
@@ -240,7 +241,7 @@ impl Bindings {
                 own: declared.own,
                 health,
                 arrival,
-                given: self.given(section, &place.word, place.settings),
+                given: self.given(section, declared),
                 wished: self.manual.effect((key, server)),
                 memory: self.sections.memory(key, &place.word),
             };
@@ -252,12 +253,13 @@ impl Bindings {
             servers.push(server);
         }
         let others = survey.servers.iter().filter(|(it, _)| !seen.contains(it));
-        let leaving = self.owned.leaving(key);
+        let (nobody, state) = (BTreeSet::new(), self.sections.state(key));
         let facts = Facts {
             section,
             servers: &servers,
             declared: places.servers.len(),
             addressless: self.addressless(section),
+            addressless_of_lines: self.addressless_of_lines(survey),
             fallback: places.fallback,
             addressless_fallback: self.addressless_fallback(section),
             fallback_wished: places
@@ -266,13 +268,10 @@ impl Bindings {
             others: others
                 .map(|(&server, claims)| (server, server_wish(claims)))
                 .collect(),
-            leaving: leaving.collect(),
+            leaving: self.owned.leaving(key).collect(),
             is_absent: !survey.withdrawn_by.is_empty(),
-            found: self
-                .sections
-                .state(key)
-                .map(|it| it.found)
-                .unwrap_or_default(),
+            found: state.map(|it| it.found).unwrap_or_default(),
+            put_in: state.map_or(&nobody, |it| &it.put_in),
             kernel: self.sections.kernel(key),
         };
         let wanted = wanted(&facts, self.now);
@@ -306,10 +305,8 @@ impl Bindings {
 
     /// The declared real servers that may get clients and whose names have no usable address.
     fn addressless<'a>(&self, section: &'a DeclaredService) -> Vec<Addressless<'a>> {
-        let may_serve = |it: &&DeclaredServer| {
-            it.settings.weight > Weight(0) || section.weight_from == WeightFrom::Check
-        };
-        let servers = section.servers.iter().filter(may_serve);
+        let servers = section.servers.iter();
+        let servers = servers.filter(|it| may_serve(section, it.settings.weight));
         let addressless = servers.filter(|it| {
             let word = (&it.host, it.port);
             !self.is_placed(section.key, word, it.settings.forwarding)
@@ -349,6 +346,11 @@ impl Bindings {
     /// Who serves the clients of a section; none while that is not known.
     pub(crate) fn served_by(&self, key: VirtualServiceKey) -> Option<ServedBy> {
         self.sections.state(key)?.by
+    }
+
+    /// Who would serve the clients of a section if all without a verdict failed.
+    pub(crate) fn served_at_worst(&self, key: VirtualServiceKey) -> Option<ServedBy> {
+        Some(self.sections.state(key)?.at_worst)
     }
 
     /// Whether the kernel's table serves the clients of a section as is wanted, as far as is known.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::binding::judge::Part;
 use crate::engine::binding::{Bindings, addresses, survey};
-use crate::engine::section::count::place;
+use crate::engine::section::count::judged_part;
 use crate::lead::Lead;
 use crate::lvs::Family;
 use crate::model::{HostName, Model, MonitorProgram, ServiceId};
@@ -18,7 +18,7 @@ use crate::model::{HostName, Model, MonitorProgram, ServiceId};
 type Decided = BTreeSet<Family>;
 
 /// Which services decide, in which families: over each name, and as a whole over whatever it is.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Families {
     of_name: BTreeMap<HostName, BTreeSet<(ServiceId, Family)>>,
     of_whole: BTreeMap<ServiceId, Decided>,
@@ -55,8 +55,7 @@ impl Turned {
         if was != is {
             self.behind.insert(service);
         }
-        // Who decided nothing has looked at whatever answered: that counts until it has looked
-        // again.
+        // Who has looked at whatever answered: that counts until it has looked again.
         if !was.is_empty() && was.is_disjoint(is) {
             self.void.insert((service, part));
         }
@@ -76,12 +75,47 @@ impl Families {
         for section in &model.virtual_services {
             for server in &section.servers {
                 for judge in &server.judges {
-                    let (service, part) = place(judge, &server.host);
+                    let (service, part) = judged_part(judge, &server.host);
                     families.add(&server.host, (service, &part), section.key.family());
                 }
             }
         }
         families
+    }
+
+    /// What of others, of a Model before this one, is of hosts over which their services decide
+    /// nothing now, by service. `place` is the number of a service in this Model.
+    pub(super) fn left_behind(
+        &self,
+        before: &Self,
+        place: impl Fn(ServiceId) -> Option<ServiceId>,
+    ) -> BTreeMap<ServiceId, Self> {
+        let mut left: BTreeMap<ServiceId, Self> = BTreeMap::new();
+        for (host, of) in &before.of_name {
+            for &(old, family) in of {
+                if let Some(id) = place(old).filter(|&id| self.decided(id, host).is_empty()) {
+                    let of_host = left.entry(id).or_default().of_name.entry(host.clone());
+                    of_host.or_default().insert((id, family));
+                }
+            }
+        }
+        for (&old, families) in &before.of_whole {
+            if let Some(id) = place(old).filter(|&id| self.all(id).is_empty()) {
+                let of_service = &mut left.entry(id).or_default().of_whole;
+                of_service.insert(id, families.clone());
+            }
+        }
+        left
+    }
+
+    /// Those of others, too.
+    fn add_all(&mut self, others: &Self) {
+        for (host, of) in &others.of_name {
+            self.of_name.entry(host.clone()).or_default().extend(of);
+        }
+        for (&id, families) in &others.of_whole {
+            self.of_whole.entry(id).or_default().extend(families);
+        }
     }
 
     fn add(&mut self, host: &HostName, (service, part): (ServiceId, &Part), family: Family) {
@@ -118,6 +152,22 @@ impl Families {
         whole.chain(named.map(|&(_, family)| family)).collect()
     }
 
+    /// Whether what a service found of a part in this family, in an earlier life of the daemon, is
+    /// a verdict on what it decides over by this Model.
+    pub(super) fn takes(
+        &self,
+        model: &Model,
+        (service, part): (ServiceId, &Part),
+        was: Family,
+    ) -> bool {
+        let is = match part {
+            Part::Host(host) if addresses::literal(host).is_some() => return true,
+            Part::Host(host) => self.decided(service, host),
+            Part::Whole => self.of_whole.get(&service).cloned().unwrap_or_default(),
+        };
+        is.contains(&was) || !looks_names_up(model, service)
+    }
+
     /// Which addresses of a host the checks of a service are to go to, where that can be said. What
     /// decides as a whole may look at others than the real servers, which have addresses of their
     /// own.
@@ -151,9 +201,23 @@ fn only(families: &Decided) -> Option<Family> {
 }
 
 impl Bindings {
+    /// In which families the latest verdicts were found, as far as is known.
+    pub(super) fn found_in(&self) -> Families {
+        let mut found_in = self.families.clone();
+        for led in self.led.values() {
+            found_in.add_all(led);
+        }
+        found_in
+    }
+
+    /// A check of all that a service checks begins: where it decides nothing, it goes anywhere.
+    pub(crate) fn looks(&mut self, service: ServiceId) {
+        self.led.remove(&service);
+    }
+
     /// What a reload to this Model makes of verdicts.
     pub(crate) fn turned(&self, model: &Model) -> Turned {
-        let (before, after) = (&self.families, Families::of(model));
+        let (before, after) = (self.found_in(), Families::of(model));
         let names = model.service_names();
         let olds = self.model.services();
         let places = olds.filter_map(|(old, it)| Some((names.find(&it.group, &it.name)?, old)));
@@ -176,9 +240,12 @@ impl Bindings {
         turned
     }
 
-    /// Which addresses of a host the checks of a service are to go to, before any is known.
+    /// Where the checks of a host are to go: where its name leads as far as is known here, else to
+    /// what the service decides over; what they find is then no word on another address. None
+    /// where that may be any.
     pub(crate) fn lead(&self, service: ServiceId, host: &HostName) -> Option<Lead> {
-        self.families.lead(service, host)
+        let known = self.latest(service, host).map(Lead::To);
+        known.or_else(|| self.families.lead(service, host))
     }
 
     /// Those in which a service decides over a host, by its name or else as a whole; none where it

@@ -11,6 +11,7 @@ use crate::engine::binding::Bindings;
 use crate::engine::binding::change::{Presence, server_change};
 use crate::engine::desired::{Claim, Stand, Survey, causes, is_in, server_wish, service_wish};
 use crate::engine::event::Action;
+use crate::engine::section::wanted::Held;
 use crate::lvs::{DesiredService, RealServerKey, Scheduler, VirtualServiceKey};
 use crate::model::{HostName, ServiceId, Withdraws};
 
@@ -25,15 +26,18 @@ pub(super) struct Ground {
     withdrawn_by: BTreeSet<ServiceId>,
     /// How many real servers are wanted in at this moment.
     in_count: usize,
+    /// What stays since a name has no address.
+    pub(super) held: Option<Held>,
 }
 
 impl Ground {
     /// What stays of a survey.
-    pub(super) fn of(survey: &Survey, wanted: &DesiredService) -> Self {
+    pub(super) fn of(survey: &Survey, wanted: &DesiredService, held: Option<Held>) -> Self {
         let mut ground = Self {
             creates: survey.creates.clone(),
             withdrawn_by: survey.withdrawn_by.iter().map(|it| it.service).collect(),
             in_count: wanted.servers.values().filter(|wish| is_in(wish)).count(),
+            held,
             ..Self::default()
         };
         for (&server, claims) in &survey.servers {

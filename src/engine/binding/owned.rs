@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::effort::look;
+use crate::effort::visit;
 use crate::engine::event::{Action, TableOutcome};
 use crate::engine::saved::Saved;
 use crate::lvs::{Command, RealServerKey, VirtualServiceKey};
@@ -253,24 +253,26 @@ impl Owned {
     }
 
     /// Forgets what has left; answers with the virtual services it concerns.
-    /// `is_named` tells whether the file names a virtual service.
+    /// `is_named` tells whether the file names a virtual service, `is_held` whether a name in its
+    /// section has no address: it may lead to what has left, which is no new server then.
     pub(super) fn table_seen(
         &mut self,
         outcome: &TableOutcome,
         is_named: impl Fn(VirtualServiceKey) -> bool,
+        is_held: impl Fn(VirtualServiceKey) -> bool,
         actions: &mut Vec<Action>,
     ) -> BTreeSet<VirtualServiceKey> {
         let mut changed = BTreeSet::new();
         let Some(table) = outcome.table.read() else {
             return changed;
         };
-        let applied = outcome.applied.iter().inspect(|_| look());
+        let applied = outcome.applied.iter().inspect(|_| visit());
         let deleted: BTreeSet<_> = applied.filter_map(deletion).collect();
         for (&key, service) in &mut self.services {
-            if !service.is_leaving() {
+            if !service.is_leaving() || is_held(key) {
                 continue;
             }
-            look();
+            visit();
             let entry = table.get(&key);
             service.servers.retain(|&server, ownership| {
                 let Ownership::Leaving { was_in } = ownership else {
@@ -375,11 +377,11 @@ mod tests {
                 let to = RealServer::new(Forwarding::Dr, Weight(1));
                 outcome.applied.push(Command::AddServer(key, server, to));
             }
-            let looks = crate::effort::looks(|| {
-                owned.table_seen(&outcome, |_| true, &mut Vec::new());
+            let visits = crate::effort::visits(|| {
+                owned.table_seen(&outcome, |_| true, |_| false, &mut Vec::new());
             });
             assert_eq!(
-                looks,
+                visits,
                 u64::from(count + count / 2),
                 "all, and those that leave"
             );

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::effort::look;
+use crate::effort::visit;
 use crate::engine::binding::Bindings;
 use crate::engine::desired::{CountView, RealServerView, SectionView, Survey, ZeroBy};
 use crate::engine::manual::Effect;
-use crate::engine::section::count::{Streak, place};
+use crate::engine::section::count::{Streak, judged_part};
 use crate::engine::section::memory::{Memory, SectionState};
 use crate::engine::section::wanted::{ServerRole, on_failure};
 use crate::lvs::{DesiredService, RealServerKey, ServerWish, VirtualServiceKey, Weight};
@@ -63,6 +63,11 @@ impl Bindings {
                     self.zero_by(section, server)
                 }
                 Some(_) | None => None,
+            };
+            let wished = place.server.and_then(|it| self.manual.effect((key, it)));
+            view.given_by = match (view.role, wished) {
+                (Some(role), None) => self.given_by(section, server, role),
+                (Some(_) | None, _) => None,
             };
             view.section = Some(whole);
             view.counts.extend(
@@ -174,12 +179,12 @@ impl Bindings {
         server: &DeclaredServer,
         judge: &DeclaredJudge,
     ) -> CountView {
-        let (service, part) = place(judge, &server.host);
+        let (service, part) = judged_part(judge, &server.host);
         let (good, bad) = match self.sections.tally.streak(service, &part) {
             Some(Streak::Good(count)) => (count, 0),
             // A crash that was told counts at once as often as it takes.
-            Some(Streak::Bad(u32::MAX)) => (0, section.counts.fall.get()),
-            Some(Streak::Bad(count)) => (0, count),
+            Some(Streak::Bad { count, .. }) if count == u32::MAX => (0, section.counts.fall.get()),
+            Some(Streak::Bad { count, .. }) => (0, count),
             None => (0, 0),
         };
         CountView {
@@ -187,7 +192,7 @@ impl Bindings {
             good,
             bad,
             fall: section.counts.fall.get(),
-            rise: section.counts.rise.get(),
+            rise: self.sections.tally.rise(section, service, &part),
         }
     }
 }
@@ -211,7 +216,7 @@ impl Index {
 
     /// Of several the first one is it.
     fn add(&mut self, at: usize, view: &RealServerView) {
-        look();
+        visit();
         if let Some(server) = view.server {
             self.by_server.entry(server).or_insert(at);
             return;

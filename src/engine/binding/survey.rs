@@ -11,12 +11,19 @@ use crate::engine::binding::judge::{Attendance, Part, Verdict};
 use crate::engine::binding::latch::Entry;
 use crate::engine::desired::{Claim, Stand, Survey, Withdrawal};
 use crate::engine::section::in_table::named;
-use crate::lvs::{Forwarding, RealServer, RealServerKey, VirtualServiceKey};
+use crate::engine::section::wanted::{Addressless, Held, until};
+use crate::lvs::{Forwarding, RealServer, RealServerKey, VirtualServiceKey, Weight};
 use crate::model::Model;
 use crate::model::{Binding, BoundServers, Creation, Ends, HostName, Withdraws};
 use crate::options::lvs::check_limits;
 
 impl Bindings {
+    /// The `lvs.alert` lines for one virtual service, in file order.
+    pub(crate) fn lines_of(&self, key: VirtualServiceKey) -> impl Iterator<Item = &Binding> {
+        let lines = self.by_virtual_service.get(&key).into_iter().flatten();
+        lines.filter_map(|&index| self.model.bindings.get(index))
+    }
+
     /// All that is said about one virtual service now.
     pub(super) fn survey(&self, key: VirtualServiceKey) -> Survey {
         let mut survey = self.survey_section(key);
@@ -90,14 +97,44 @@ impl Bindings {
     /// The name whose real server what the file does not name, or not any more, may be: it stays
     /// until that name has an address.
     pub(crate) fn held_until(&self, key: VirtualServiceKey) -> Option<&HostName> {
-        let held = self.sections.state(key)?.held.as_ref();
-        held.map(|held| &held.until)
+        self.held(key).map(|held| &held.until)
+    }
+
+    fn held(&self, key: VirtualServiceKey) -> Option<&Held> {
+        match self.sections.state(key) {
+            Some(section) => section.held.as_ref(),
+            None => self.grounds.get(&key)?.held.as_ref(),
+        }
+    }
+
+    /// What the file does not name any more in a virtual service of `lvs.alert` lines, and what
+    /// stays for now.
+    pub(super) fn held_by_lines(&self, key: VirtualServiceKey, survey: &Survey) -> Option<Held> {
+        if !survey.withdrawn_by.is_empty() {
+            return None;
+        }
+        // What is gone from the kernel's table leaves these, too.
+        let serving: Vec<RealServerKey> = self.owned.leaving(key).collect();
+        let addressless = self.addressless_of_lines(survey);
+        let until = until(&addressless).filter(|_| !serving.is_empty())?.clone();
+        Some(Held { until, serving })
+    }
+
+    /// What `lvs.alert` lines name that may get clients and has no usable address.
+    pub(super) fn addressless_of_lines<'a>(&self, survey: &'a Survey) -> Vec<Addressless<'a>> {
+        let claims = survey.addressless.iter().map(|(claim, _)| claim);
+        let of_lines = claims.filter(|claim| claim.binding.is_some());
+        let may_serve = of_lines.filter(|claim| claim.settings.weight > Weight(0));
+        let addressless = may_serve.map(|claim| Addressless {
+            host: &claim.host,
+            lookup: self.addresses.lookup(&claim.host),
+        });
+        addressless.collect()
     }
 
     /// What stays belongs to what a person is told of the name that has no address.
     pub(super) fn say_held(&self, key: VirtualServiceKey, survey: &mut Survey) {
-        let state = self.sections.state(key);
-        let Some(held) = state.and_then(|state| state.held.as_ref()) else {
+        let Some(held) = self.held(key) else {
             return;
         };
         let problem = survey.problems.get_mut(&held.until);

@@ -180,9 +180,13 @@ impl Farm {
             }
             let owned = &self.bindings.owned;
             let over = |server, wish| self.bindings.manual.over((key, server), wish);
-            let whole = service(key, &survey, owned.is_made(key), owned.leaving(key), over);
+            let held = self.bindings.held_by_lines(key, &survey);
+            let leaving = (owned.leaving(key), held.as_ref());
+            let whole = service(key, &survey, owned.is_made(key), leaving, over);
             assert_eq!(*wanted, whole, "{key}");
-            let ground = survey.is_declared.then(|| Ground::of(&survey, wanted));
+            let ground = survey
+                .is_declared
+                .then(|| Ground::of(&survey, wanted, held));
             assert_eq!(self.bindings.grounds.get(&key), ground.as_ref(), "{key}");
         }
         let mut kept = self.bindings.grounds.keys();
@@ -268,9 +272,12 @@ impl Farm {
         self.model = model(lines);
         let now = self.now();
         let turned = self.bindings.turned(&self.model);
-        let actions = self
-            .bindings
-            .reload(now, &self.model, (Past::default(), &turned));
+        // No monitor is another.
+        let past = Past {
+            unchanged: self.model.services().map(|(id, _)| id).collect(),
+            ..Past::default()
+        };
+        let actions = self.bindings.reload(now, &self.model, (past, &turned));
         self.perform(actions);
         turned.behind().clone()
     }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use crate::effort::look;
+use crate::effort::visit;
 use crate::engine::binding::Bindings;
 use crate::lvs::{Family, VirtualServiceKey};
 use crate::model::HostName;
@@ -69,7 +69,7 @@ impl Bindings {
             let servers = section.servers.iter().map(|it| (&it.host, it.port));
             let fallback = section.fallback.iter().map(|it| (&it.host, it.port));
             for (host, port) in servers.chain(fallback) {
-                look();
+                visit();
                 let family = key.family();
                 twins.ports.entry(host).or_default().insert((key, port));
                 let comes = ready.contains(&(host.clone(), family));

@@ -246,11 +246,13 @@ fn take_in_outage(
     faults: &mut Faults,
 ) {
     let first_failure = line.time("first_failure", now, faults);
+    // Where `trapduration` ended it, nothing is forgotten until the next event (E-2).
+    let is_ended = state.status == Status::Ok && first_failure.is_some();
     let first_failure = first_failure.unwrap_or(now.wall);
     let last_failure = line.time("last_failure", now, faults);
     let failures = line.parsed("consec_failures", faults);
     let running = state.outage.take();
-    if state.status == Status::Fail {
+    if state.status == Status::Fail || is_ended {
         let known = same_outage(running.as_deref(), first_failure);
         let new = || Outage::new(now, number_of_outage);
         let mut outage = known.cloned().unwrap_or_else(new);
@@ -266,7 +268,7 @@ fn take_in_outage(
     }
     state.ack = line
         .time("ack", now, faults)
-        .filter(|_| !matches!(state.status, Status::Ok | Status::Untested))
+        .filter(|_| is_ended || !matches!(state.status, Status::Ok | Status::Untested))
         .map(|time| {
             let comment = line.value("ack_comment").unwrap_or_default().into();
             Box::new(Acked { time, comment })

@@ -2,7 +2,6 @@
 //! [`Action::Hold`](super::Action::Hold).
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +25,8 @@ pub struct Wire {
     pub id: WireId,
     /// Where to.
     pub host: HostName,
-    /// Where the name is checked, as far as is known here; none of what is looked up.
-    pub addresses: Vec<IpAddr>,
+    /// To which addresses of the name; none where it may be any.
+    pub lead: Option<Lead>,
     /// TCP.
     pub port: u16,
     /// How long to wait before it is made.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::effort::look;
+use crate::effort::visit;
 use crate::engine::event::{Action, Caution, ManualWish, NoWish};
 use crate::engine::manual::in_force::{Begun, Drain, WishInForce, due};
 use crate::engine::manual::reach::Reach;
@@ -165,7 +165,7 @@ impl Manual {
 
     /// The peer's operator ended what was wished, or it came to its end there.
     pub(crate) fn share_end(&mut self, entry: EntryKey) -> Vec<Action> {
-        look();
+        visit();
         let Some(standing) = self.wishes.remove(&entry) else {
             return Vec::new();
         };

@@ -63,14 +63,14 @@ fn wishes_are_looked_at_when_something_is_due_and_not_at_each_turn() {
         manual.wish(at(0.0), (entry().0, server), &timed);
     }
     manual.advance(at(0.0));
-    let looks = crate::effort::looks(|| {
+    let visits = crate::effort::visits(|| {
         for _ in 0..100 {
             let due = manual.next_deadline().unwrap();
             assert!(due > at(0.5).mono);
             manual.advance(at(0.5));
         }
     });
-    assert_eq!(looks, 0);
+    assert_eq!(visits, 0);
     // What is due is found, and so is what the table shows.
     let due = manual.next_deadline().unwrap();
     assert!(manual.is_due(Now {
@@ -96,7 +96,7 @@ fn a_thousand_wishes_that_end_on_the_other_director_cost_one_look_each() {
         manual.wish(at(0.0), (entry().0, server), &drain(600));
     }
     let entries: Vec<EntryKey> = manual.shared().map(|order| order.entry()).collect();
-    let looks = crate::effort::looks(|| {
+    let visits = crate::effort::visits(|| {
         for &entry in &entries {
             assert_eq!(entry_named(&key(entry)), Some(entry));
             assert_eq!(manual.share_end(entry).len(), 2);
@@ -104,7 +104,7 @@ fn a_thousand_wishes_that_end_on_the_other_director_cost_one_look_each() {
         }
     });
     assert!(manual.is_empty());
-    assert_eq!(looks, 2 * 1_001);
+    assert_eq!(visits, 2 * 1_001);
 }
 
 fn texts(actions: &[Action]) -> Vec<&str> {

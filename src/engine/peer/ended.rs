@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::effort::look;
+use crate::effort::visit;
 use crate::engine::event::{Action, Renumbering};
 use crate::engine::peer::{Candidate, Peer, alerted, name, troubles};
 use crate::engine::saved::{Record, Saved};
@@ -81,7 +81,7 @@ pub(super) enum EndCall {
     /// They are out, or there are none.
     #[default]
     Called,
-    /// The number was given up while it went on: they are still to come (`given`).
+    /// The number was given up while it went on: they are still to come (`given_up`).
     Due,
 }
 
@@ -366,7 +366,7 @@ impl Peer {
         if is_known || goes_on.is_some_and(|it| it.id == ours.number) {
             return None;
         }
-        let ended = ended.into_iter().flatten().inspect(|_| look());
+        let ended = ended.into_iter().flatten().inspect(|_| visit());
         let ended = ended.map(candidate);
         let goes_on = goes_on.map(|it| (Lasted::since(it.began), Candidate::open(it)));
         let all = ended.chain(goes_on);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::engine::event::{Action, AlertKind};
 use crate::engine::peer::ended::Span;
-use crate::engine::peer::given::UNDER_TWO;
+use crate::engine::peer::given_up::UNDER_TWO;
 use crate::engine::peer::owed::SEEN_THERE;
 use crate::engine::peer::{Candidate, Peer, name, troubles};
 use crate::engine::policy;

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::effort::look;
+use crate::effort::visit;
 use crate::engine::Engine;
 use crate::engine::event::{Action, Alerts, PeerWish, SharedWish};
 use crate::engine::report;
@@ -110,7 +110,7 @@ impl Engine {
 
 /// All services by watch and name. There may be as many wishes as services.
 fn named(model: &Model) -> BTreeMap<(&str, &str), ServiceId> {
-    let services = model.services().inspect(|_| look());
+    let services = model.services().inspect(|_| visit());
     services
         .map(|(id, service)| ((&*service.group, &*service.name), id))
         .collect()

@@ -207,11 +207,11 @@ fn a_reload_costs_no_look_at_the_services_of_the_others() {
     let effort = |count: usize| {
         let (before, after) = (farm(count), farm(count));
         let mut engine = started(before);
-        crate::effort::looks(|| {
+        crate::effort::visits(|| {
             reload(&mut engine, 1.0, after, Memory::Kept);
         })
     };
     let (few, many) = (effort(20), effort(200));
     assert!(few > 0);
-    assert!(many <= 10 * few, "{few} looks for 20, {many} for 200");
+    assert!(many <= 10 * few, "{few} visits for 20, {many} for 200");
 }

@@ -1,16 +1,11 @@
 //! How many checks in a row make a verdict on a real server?
 //!
 //! Each (service, part) has a streak: how often in a row it was good, or bad. Each section that
-//! listens to it makes its own verdict of that, with hysteresis:
+//! listens to it makes its own verdict of that, with hysteresis (`listener`).
 //!
-//! | Verdict | after a good one | after a bad one |
-//! |---|---|---|
-//! | none | good | bad when `fall` is reached |
-//! | good | good | bad when `fall` is reached |
-//! | bad | good when `rise` is reached | bad |
-//!
-//! What says nothing about the part changes nothing, the streak neither. A bad verdict is in the
-//! journal, so that a restart puts no failed server in; half a streak is not. Pure.
+//! What says nothing about the part changes nothing, the streak neither. With another monitor a
+//! streak begins anew. A bad verdict is in the journal, so that a restart puts no failed server in;
+//! half a streak is not. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,9 +15,15 @@ use serde::{Deserialize, Serialize};
 use crate::engine::binding::{self, Part, Verdict};
 use crate::engine::event::{Action, HostVerdict, Reason};
 use crate::engine::saved::Saved;
-use crate::lvs::{GivenWeight, VirtualServiceKey};
-use crate::model::{Counts, DeclaredJudge, HostName, JudgedBy, Model, ServiceId, ServiceNames};
+use crate::engine::section::count::listener::{Inherited, Listener, is_bad};
+use crate::engine::section::giving::Giving;
+use crate::lvs::{Family, GivenWeight, VirtualServiceKey};
+use crate::model::{
+    DeclaredJudge, DeclaredService, HostName, JudgedBy, Model, ServiceId, ServiceNames, WeightFrom,
+};
 use crate::time::Wall;
+
+mod listener;
 
 /// Prefix of the journal keys of this file.
 const PREFIX: &str = "verdict ";
@@ -76,7 +77,12 @@ pub(crate) enum Streak {
     /// Good so many times in a row.
     Good(u32),
     /// Bad so many times in a row.
-    Bad(u32),
+    Bad {
+        /// So many times.
+        count: u32,
+        /// As the latest check said.
+        reason: Reason,
+    },
 }
 
 /// All streaks, and what the sections make of them.
@@ -98,17 +104,10 @@ pub(crate) struct Past {
 #[derive(Clone, Debug, Default)]
 struct Counted {
     streak: Option<Streak>,
-    /// The weight that the latest good check gave it.
-    given: Option<GivenWeight>,
+    /// The weight that its checks give it; none while none did.
+    given: Option<Giving>,
     /// Never empty.
     listeners: BTreeMap<VirtualServiceKey, Listener>,
-}
-
-/// One section that listens.
-#[derive(Clone, Debug)]
-struct Listener {
-    counts: Counts,
-    verdict: Option<Verdict>,
 }
 
 /// A bad verdict in the journal.
@@ -125,54 +124,89 @@ struct SavedVerdict {
 
 impl Tally {
     /// Counts for exactly the sections of this Model: streaks and verdicts of what is still
-    /// there stay, also where `fall` and `rise` are others now. Records of what is gone are to
-    /// be forgotten. A section that begins to listen starts with what was said last: a server that
-    /// is known starts in a section that is new to it as it is, and only one that nobody ever
-    /// judged as the section says (D16). The Model numbers services as the one before: see
-    /// [`Tally::renumber`].
+    /// there stay, and where the monitor is another, verdicts are inherited. Records of what is
+    /// gone are to be forgotten. A section that begins to listen starts with what was said last: a
+    /// server that is known starts in a section that is new to it as it is, and only one that
+    /// nobody ever judged as the section says (D16). The Model numbers services as the one before:
+    /// see [`Tally::renumber`]. [`Tally::recount`] follows.
     pub(crate) fn declare(&mut self, model: &Model, past: &Past) -> Vec<Action> {
-        let mut old = std::mem::take(&mut self.parts);
+        let old = std::mem::take(&mut self.parts);
         for section in &model.virtual_services {
             for server in &section.servers {
                 for judge in &server.judges {
-                    let counted = self.parts.entry(place(judge, &server.host)).or_default();
+                    let counted = self
+                        .parts
+                        .entry(judged_part(judge, &server.host))
+                        .or_default();
                     let listener = Listener {
                         counts: section.counts,
+                        weight_from: section.weight_from,
                         verdict: None,
+                        inherited: None,
                     };
                     counted.listeners.entry(section.key).or_insert(listener);
                 }
             }
         }
         let mut actions = Vec::new();
-        for ((service, part), before) in &mut old {
-            let mut now = self.parts.get_mut(&(*service, part.clone()));
-            if let Some(now) = &mut now {
-                now.streak = before.streak;
-                now.given = before.given;
+        for ((service, part), counted) in &mut self.parts {
+            let before = old.get(&(*service, part.clone()));
+            let is_unchanged = past.unchanged.contains(service);
+            let known = past.verdict(*service, part);
+            if let Some(before) = before.filter(|_| is_unchanged) {
+                counted.streak = before.streak;
+                counted.given = before.given;
             }
-            for (&key, listener) in &mut before.listeners {
-                let now = now.as_mut().and_then(|now| now.listeners.get_mut(&key));
-                match now {
-                    Some(now) => now.verdict = listener.verdict,
-                    None if is_bad(listener.verdict) => {
-                        actions.push(record(model, key, *service, part, None));
+            for (&key, listener) in &mut counted.listeners {
+                let was = before.and_then(|it| it.listeners.get(&key));
+                match (before, was) {
+                    (Some(before), Some(was)) => {
+                        listener.verdict = was.verdict;
+                        listener.inherited = if is_unchanged {
+                            was.inherited
+                        } else {
+                            // Traps give no weight that could take its place.
+                            let is_polled = model.service(*service).monitor.is_some();
+                            let given = match was.weight_from {
+                                WeightFrom::Check => before.given_to(was),
+                                WeightFrom::File => None,
+                            };
+                            let given = given.filter(|_| is_polled);
+                            Some(Inherited { given })
+                        };
                     }
-                    None => {}
+                    (before, _) if is_unchanged => {
+                        let others = before.and_then(Counted::verdict_of_others);
+                        let (verdict, inherited) = others.unzip();
+                        listener.verdict = verdict.or(known);
+                        listener.inherited = inherited.flatten();
+                    }
+                    (_, _) => {}
+                }
+                let was_bad = was.is_some_and(|it| is_bad(it.verdict));
+                if was_bad != is_bad(listener.verdict) {
+                    actions.push(record(model, key, *service, part, listener.verdict));
                 }
             }
         }
+        for ((service, part), before) in &old {
+            let now = self.parts.get(&(*service, part.clone()));
+            let is_there = |key| now.is_some_and(|it| it.listeners.contains_key(key));
+            let gone = before.bad().filter(|(key, _)| !is_there(key));
+            actions.extend(gone.map(|(&key, _)| record(model, key, *service, part, None)));
+        }
+        actions
+    }
+
+    /// What sections make of streaks by what the file says now: `fall` or `rise` may be another, or
+    /// a section may have begun to listen.
+    pub(crate) fn recount(&mut self, model: &Model, now: Wall) -> Vec<Action> {
+        let mut actions = Vec::new();
         for ((service, part), counted) in &mut self.parts {
-            let before = old.get(&(*service, part.clone()));
-            let known = past.verdict(*service, part);
-            let is_unchanged = past.unchanged.contains(service);
             for (&key, listener) in &mut counted.listeners {
-                if !is_unchanged || before.is_some_and(|it| it.listeners.contains_key(&key)) {
-                    continue;
-                }
-                let counted = before.and_then(|it| it.verdict_for(&listener.counts));
-                listener.verdict = counted.or(known);
-                if is_bad(listener.verdict) {
+                let before = listener.verdict;
+                listener.follow(counted.streak, now);
+                if is_bad(before) != is_bad(listener.verdict) {
                     actions.push(record(model, key, *service, part, listener.verdict));
                 }
             }
@@ -209,12 +243,14 @@ impl Tally {
     /// The bad verdicts of the journal, as far as their sections still listen; the records of
     /// all others are to be forgotten. A section that is new begins with those of the others: the
     /// file may have given it another address since. `is_known` tells of a virtual service that was
-    /// declared before. After [`Tally::declare`].
+    /// declared before, `is_void` of a verdict that was about something else, with the family it
+    /// was found in. After [`Tally::declare`].
     pub(crate) fn restore(
         &mut self,
         (model, names): (&Model, &ServiceNames<'_>),
         saved: &Saved,
         is_known: impl Fn(VirtualServiceKey) -> bool,
+        is_void: impl Fn(ServiceId, &Part, Family) -> bool,
     ) -> Vec<Action> {
         let mut actions = Vec::new();
         let own = saved
@@ -236,8 +272,10 @@ impl Tally {
                 let Some(counted) = self.parts.get_mut(&(service, part.clone())) else {
                     return false;
                 };
+                let was_there = it.virtual_service.family();
                 for (&key, listener) in &mut counted.listeners {
-                    if listener.verdict.is_none() && is_new(key) {
+                    let is_asked = listener.verdict.is_none() && is_new(key);
+                    if is_asked && !is_void(service, &part, was_there) {
                         listener.verdict = verdict;
                         actions.push(record(model, key, service, &part, verdict));
                     }
@@ -269,12 +307,14 @@ impl Tally {
         counted.streak = next(counted.streak, opinion);
         for (&key, listener) in &mut counted.listeners {
             let before = listener.verdict;
-            listener.verdict = verdict(before, counted.streak, opinion, &listener.counts, now);
-            if is_bad(before) != is_bad(listener.verdict) {
-                let bad = listener.verdict.filter(|_| is_bad(listener.verdict));
-                actions.push(record(model, key, service, part, bad));
+            let lent = listener.lent().filter(|_| counted.given.is_none());
+            listener.follow(counted.streak, now);
+            let bad = |verdict: Option<Verdict>| verdict.filter(|_| is_bad(verdict));
+            if bad(before) != bad(listener.verdict) {
+                actions.push(record(model, key, service, part, bad(listener.verdict)));
             }
-            if !is_alike(before, listener.verdict) {
+            let is_taken_back = lent.is_some() && listener.lent().is_none();
+            if is_taken_back || !is_alike(before, listener.verdict) {
                 changed.insert(key);
             }
         }
@@ -292,30 +332,64 @@ impl Tally {
         counted.listeners.get(&section)?.verdict
     }
 
-    /// A check gave a host this weight; answers with the sections that listen where it is
-    /// another one than before.
+    /// A check gave a host this weight, or none; answers with the sections that listen where
+    /// it is another one than before.
     pub(crate) fn weigh(
+        &mut self,
+        (service, host): (ServiceId, &HostName),
+        given: Option<GivenWeight>,
+        now: Wall,
+    ) -> Vec<VirtualServiceKey> {
+        self.give(service, host, |before| Giving::next(before, given, now))
+    }
+
+    /// A host is given now what this makes of what it was given before; answers as
+    /// [`Tally::weigh`].
+    pub(crate) fn give(
         &mut self,
         service: ServiceId,
         host: &HostName,
-        weight: GivenWeight,
+        next: impl FnOnce(Option<Giving>) -> Option<Giving>,
     ) -> Vec<VirtualServiceKey> {
-        let counted = self.parts.get_mut(&(service, Part::Host(host.clone())));
-        match counted {
-            Some(counted) if counted.given != Some(weight) => {
-                counted.given = Some(weight);
-                counted.listeners.keys().copied().collect()
-            }
-            Some(_) | None => Vec::new(),
+        let part = (service, Part::Host(host.clone()));
+        let Some(counted) = self.parts.get_mut(&part) else {
+            return Vec::new();
+        };
+        let before = counted.given;
+        counted.given = next(before);
+        if counted.given.map(Giving::weight) == before.map(Giving::weight) {
+            return Vec::new();
         }
+        counted.listeners.keys().copied().collect()
     }
 
-    /// The weight that the latest good check gave a part; none where none named one.
-    pub(crate) fn given(&self, service: ServiceId, part: &Part) -> Option<GivenWeight> {
-        self.parts.get(&(service, part.clone()))?.given
+    /// What the checks of a part give it, or else what those of the monitor before gave, for a
+    /// section that has no verdict of the present one; none where none ever did.
+    pub(crate) fn given(
+        &self,
+        section: VirtualServiceKey,
+        service: ServiceId,
+        part: &Part,
+    ) -> Option<Giving> {
+        let counted = self.parts.get(&(service, part.clone()))?;
+        counted.given_to(counted.listeners.get(&section)?)
     }
 
-    /// How the checks of a part went lately; none where nothing was said since the start.
+    /// Whether checks of a part by the present monitor ever gave it a weight.
+    pub(crate) fn has_given(&self, service: ServiceId, part: &Part) -> bool {
+        let counted = self.parts.get(&(service, part.clone()));
+        counted.is_some_and(|it| it.given.is_some())
+    }
+
+    /// How many good checks of a part in a row a section takes for a good verdict.
+    pub(crate) fn rise(&self, section: &DeclaredService, service: ServiceId, part: &Part) -> u32 {
+        let counted = self.parts.get(&(service, part.clone()));
+        let listener = counted.and_then(|it| it.listeners.get(&section.key));
+        listener.map_or(section.counts.rise.get(), Listener::rise)
+    }
+
+    /// How the checks of a part went lately; none where nothing was said since the start, or since
+    /// a reload replaced the monitor.
     pub(crate) fn streak(&self, service: ServiceId, part: &Part) -> Option<Streak> {
         self.parts.get(&(service, part.clone()))?.streak
     }
@@ -368,6 +442,7 @@ impl Tally {
             counted.given = None;
             for listener in counted.listeners.values_mut() {
                 listener.verdict = None;
+                listener.inherited = None;
             }
         }
         actions
@@ -399,19 +474,20 @@ impl Past {
 }
 
 impl Counted {
-    /// The verdict of a section that begins to listen: the one of the others, where `fall` and
-    /// `rise` of its own would not have ended it; none where there is none. Bad where they
-    /// differ and its own counts do not settle it.
-    fn verdict_for(&self, counts: &Counts) -> Option<Verdict> {
-        let mut verdicts = self.listeners.values().filter_map(|it| it.verdict);
-        let bad = self.bad().find_map(|(_, listener)| listener.verdict);
-        match (self.streak, bad) {
-            (Some(Streak::Good(count)), Some(_)) if count >= counts.rise.get() => {
-                Some(Verdict::Good)
-            }
-            (_, Some(bad)) => Some(bad),
-            (_, None) => verdicts.next(),
-        }
+    /// What a section begins with that begins to listen: with the verdict of the others, bad where
+    /// they differ; none where there is none.
+    fn verdict_of_others(&self) -> Option<(Verdict, Option<Inherited>)> {
+        let bad = self.bad().next().map(|(_, listener)| listener);
+        let mut judged = self.listeners.values().filter(|it| it.verdict.is_some());
+        let other = bad.or_else(|| judged.next())?;
+        // The weight was given to the real servers of others.
+        let inherited = other.inherited.map(|_| Inherited { given: None });
+        Some((other.verdict?, inherited))
+    }
+
+    /// The weight that counts for one that listens.
+    fn given_to(&self, listener: &Listener) -> Option<Giving> {
+        self.given.or_else(|| listener.lent())
     }
 
     /// The sections for which the part is bad.
@@ -427,18 +503,8 @@ impl Counted {
     }
 }
 
-impl Listener {
-    /// Whether the part has failed, but not often enough for a verdict.
-    fn is_running(&self, streak: Option<Streak>) -> bool {
-        match streak {
-            Some(Streak::Bad(count)) => count < self.counts.fall.get() && !is_bad(self.verdict),
-            Some(Streak::Good(_)) | None => false,
-        }
-    }
-}
-
 /// Whose verdict on what a judge of a declared real server listens to.
-pub(crate) fn place(judge: &DeclaredJudge, host: &HostName) -> (ServiceId, Part) {
+pub(crate) fn judged_part(judge: &DeclaredJudge, host: &HostName) -> (ServiceId, Part) {
     let part = match judge.verdict {
         JudgedBy::Host => Part::Host(host.clone()),
         JudgedBy::Whole => Part::Whole,
@@ -449,51 +515,24 @@ pub(crate) fn place(judge: &DeclaredJudge, host: &HostName) -> (ServiceId, Part)
 fn next(streak: Option<Streak>, opinion: Opinion) -> Option<Streak> {
     let good = match streak {
         Some(Streak::Good(count)) => count,
-        Some(Streak::Bad(_)) | None => 0,
+        Some(Streak::Bad { .. }) | None => 0,
     };
     let bad = match streak {
-        Some(Streak::Bad(count)) => count,
+        Some(Streak::Bad { count, .. }) => count,
         Some(Streak::Good(_)) | None => 0,
     };
     match opinion {
         Opinion::Good => Some(Streak::Good(good.saturating_add(1))),
-        Opinion::Bad(_) => Some(Streak::Bad(bad.saturating_add(1))),
-        Opinion::Surely(_) => Some(Streak::Bad(u32::MAX)),
+        Opinion::Bad(reason) => Some(Streak::Bad {
+            count: bad.saturating_add(1),
+            reason,
+        }),
+        Opinion::Surely(reason) => Some(Streak::Bad {
+            count: u32::MAX,
+            reason,
+        }),
         Opinion::Unknown => streak,
     }
-}
-
-/// The table at the head of this file.
-fn verdict(
-    before: Option<Verdict>,
-    streak: Option<Streak>,
-    opinion: Opinion,
-    counts: &Counts,
-    now: Wall,
-) -> Option<Verdict> {
-    let reason = match opinion {
-        Opinion::Unknown => return before,
-        Opinion::Bad(reason) | Opinion::Surely(reason) => Some(reason),
-        Opinion::Good => None,
-    };
-    match (before, streak) {
-        (None | Some(Verdict::Good), Some(Streak::Good(_))) => Some(Verdict::Good),
-        (Some(Verdict::Bad { .. }), Some(Streak::Good(count))) if count >= counts.rise.get() => {
-            Some(Verdict::Good)
-        }
-        (None | Some(Verdict::Good), Some(Streak::Bad(count))) if count >= counts.fall.get() => {
-            reason.map(|reason| Verdict::Bad { reason, since: now })
-        }
-        (Some(Verdict::Bad { since, reason: old }), Some(Streak::Bad(_))) => {
-            let reason = reason.unwrap_or(old);
-            Some(Verdict::Bad { reason, since })
-        }
-        (_, Some(Streak::Good(_) | Streak::Bad(_)) | None) => before,
-    }
-}
-
-const fn is_bad(verdict: Option<Verdict>) -> bool {
-    matches!(verdict, Some(Verdict::Bad { .. }))
 }
 
 /// Whether the table would be the same.

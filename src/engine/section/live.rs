@@ -32,8 +32,8 @@ pub(crate) enum ServerStanding {
 /// What follows for the section.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Live {
-    /// Places of the withdrawn ones, and of those with weight 0, that stay in with their own
-    /// weight, in file order.
+    /// Places of those that stay in with a weight above 0 although they are withdrawn or their
+    /// checks give them weight 0, and of those that nobody can judge, in file order.
     pub(crate) kept: Vec<usize>,
     /// Who serves.
     pub(crate) by: ServedBy,

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::binding;
+use crate::engine::binding::{self, Part};
 use crate::engine::event::{Action, Contested};
 use crate::engine::manual::Effect;
 use crate::engine::saved::Saved;
@@ -23,10 +23,10 @@ use crate::engine::section::weight::ramp_end;
 use crate::engine::section::words::Words;
 use crate::engine::state::{Dated, Moment};
 use crate::lvs::{
-    Desired, DesiredService, RealServer, RealServerKey, ServerWish, Table, VirtualServiceKey,
-    Weight,
+    Desired, DesiredService, Family, RealServer, RealServerKey, ServerWish, Table,
+    VirtualServiceKey, Weight,
 };
-use crate::model::{DeclaredService, HostName, Model, ServiceNames};
+use crate::model::{DeclaredService, HostName, Model, ServiceId, ServiceNames};
 use crate::time::{Mono, Now, Wall};
 
 mod look;
@@ -98,7 +98,7 @@ impl Memory {
     }
 }
 
-/// How a section found the kernel's table.
+/// How a section found the kernel's table. It counts until somebody is in or judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Found {
     /// No look has come back yet.
@@ -109,10 +109,8 @@ pub(crate) enum Found {
         /// When the look came back.
         since: Mono,
     },
-    /// At least one was.
+    /// At least one was, or came in since, or was judged.
     Filled,
-    /// At least one was, and others took them all out before the first verdict.
-    Emptied,
 }
 
 /// The state of one section.
@@ -124,9 +122,14 @@ pub(crate) struct SectionState {
     /// Those that an operator keeps from their clients.
     taken: BTreeSet<Word>,
     pub(crate) found: Found,
+    /// Those that are in without a verdict: put in since nobody else was, or back in their place
+    /// after others took them out.
+    pub(crate) put_in: BTreeSet<RealServerKey>,
     due: Option<Mono>,
     /// Who serves; none while that is unknown.
     pub(crate) by: Option<ServedBy>,
+    /// Who would serve if all without a verdict failed.
+    pub(crate) at_worst: ServedBy,
     /// Where the fallback is.
     pub(crate) fallback: Option<RealServerKey>,
     /// Why each real server stands as it does.
@@ -172,6 +175,7 @@ impl Sections {
     /// down.
     pub(crate) fn declare(&mut self, model: &Model, now: Now, past: &Past) -> Vec<Action> {
         let mut actions = self.tally.declare(model, past);
+        actions.extend(self.tally.recount(model, now.wall));
         self.words = Words::of(model);
         let mut old = std::mem::take(&mut self.states);
         for (index, section) in model.virtual_services.iter().enumerate() {
@@ -200,16 +204,18 @@ impl Sections {
     }
 
     /// The withdrawals of the journal, as far as the file still has their real servers; the
-    /// records of all others are to be forgotten. `is_known` tells of a virtual service that was
-    /// declared before. After [`Sections::declare`].
+    /// records of all others are to be forgotten. `is_known` and `is_void` are as for
+    /// [`Tally::restore`]. After [`Sections::declare`].
     pub(crate) fn restore(
         &mut self,
         (model, names): (&Model, &ServiceNames<'_>),
         saved: &Saved,
         is_known: impl Fn(VirtualServiceKey) -> bool,
+        is_void: impl Fn(ServiceId, &Part, Family) -> bool,
         now: Now,
     ) -> Vec<Action> {
-        let mut actions = self.tally.restore((model, names), saved, is_known);
+        let tally = &mut self.tally;
+        let mut actions = tally.restore((model, names), saved, is_known, is_void);
         let records = saved.records.iter();
         for (key, value) in records.filter(|(key, _)| key.starts_with(PREFIX)) {
             let known = serde_json::from_value::<SavedOut>(value.clone()).ok();
@@ -430,8 +436,19 @@ impl Sections {
         if let Some(due) = state.due.take() {
             self.dues.remove(&(due, key));
         }
+        let roles = &wanted.roles;
+        state.put_in.retain(|it| match roles.get(it) {
+            Some(role) => *role == ServerRole::FallbackIn,
+            // It stays until a name leads there.
+            None => wanted.service.servers.contains_key(it),
+        });
+        let untested = roles.iter();
+        let untested = untested.filter(|(_, role)| **role == ServerRole::InUntested);
+        state.put_in.extend(untested.map(|(&server, _)| server));
+        state.found = wanted.found;
         state.due = wanted.due;
         state.by = wanted.by;
+        state.at_worst = wanted.at_worst;
         state.fallback = wanted.fallback;
         state.roles.clone_from(&wanted.roles);
         state.held.clone_from(&wanted.held);

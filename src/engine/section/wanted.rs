@@ -12,14 +12,18 @@ use crate::engine::manual::Effect;
 use crate::engine::section::live::{FallbackUse, Live, ServedBy, ServerStanding, live};
 use crate::engine::section::memory::{Found, Memory};
 use crate::engine::section::unsaid::{kept_in, most_unsaid, untested};
+use crate::engine::section::wanted::fallback::{fallback_use, fallback_weight, put_fallback};
+use crate::engine::section::wanted::unjudged::{at_worst, surely};
 use crate::engine::section::weight::{Share, ramp, weight};
-use crate::engine::state::Moment;
 use crate::lvs::{
     DesiredService, Protocol, RealServer, RealServerKey, ServerWish, ServiceFlags, ServiceWish,
     Strangers, VirtualServiceKey, Weight,
 };
 use crate::model::{DeclaredService, HostName, Initial, OnFailure, OwnRules, WeightFrom};
 use crate::time::{Mono, Now};
+
+mod fallback;
+mod unjudged;
 
 /// How long the first verdict is waited for where nothing is in (D16).
 pub(crate) const GRACE: Duration = Duration::from_secs(2);
@@ -63,7 +67,8 @@ pub(crate) struct Server {
     pub(crate) wished: Option<Effect>,
 }
 
-/// One declared real server that may get clients and whose name has no usable address.
+/// One declared real server that may get clients and whose name has no usable address; of a
+/// section, or of an `lvs.alert` line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Addressless<'a> {
     pub(crate) host: &'a HostName,
@@ -89,6 +94,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) declared: usize,
     /// In file order.
     pub(crate) addressless: Vec<Addressless<'a>>,
+    /// The same of `lvs.alert` lines beside the section.
+    pub(crate) addressless_of_lines: Vec<Addressless<'a>>,
     /// The address of the fallback.
     pub(crate) fallback: Option<RealServerKey>,
     /// The name of a fallback that may get clients and has no usable address.
@@ -102,6 +109,8 @@ pub(crate) struct Facts<'a> {
     /// `-D` withdraws the virtual service itself.
     pub(crate) is_absent: bool,
     pub(crate) found: Found,
+    /// Those that are in without a verdict, the fallback too, until there is one.
+    pub(crate) put_in: &'a BTreeSet<RealServerKey>,
     /// The real servers that the kernel had at the latest look.
     pub(crate) kernel: Option<&'a BTreeMap<RealServerKey, RealServer>>,
 }
@@ -116,8 +125,8 @@ pub enum ServerRole {
         /// Percent.
         share: u32,
     },
-    /// Withdrawn, or given weight 0 by its check, and in with its own weight all the same:
-    /// `min_live` holds.
+    /// Withdrawn, or given weight 0 by its check, and in with a weight above 0 all the same:
+    /// `min_live` holds. Which one, `unsaid` says.
     Kept,
     /// Withdrawn, with weight 0 for as long as that lasts.
     Quiesced,
@@ -166,8 +175,12 @@ pub(crate) struct Wanted {
     /// Who serves; none while nothing is known of the kernel, and while first verdicts are waited
     /// for that it depends on.
     pub(crate) by: Option<ServedBy>,
+    /// Who would serve if all without a verdict failed.
+    pub(crate) at_worst: ServedBy,
     /// What stays since a name has no address.
     pub(crate) held: Option<Held>,
+    /// How the section counts as found from now on.
+    pub(crate) found: Found,
     /// When it changes by itself, later than now.
     pub(crate) due: Option<Mono>,
 }
@@ -205,31 +218,29 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
     let opens = match facts.found {
         Found::Unseen => return unseen(facts),
         Found::Empty { since } => Some(since.after(GRACE)),
-        // Nothing is in that could go on while the first verdicts are waited for.
-        Found::Emptied => Some(Mono::ZERO),
         Found::Filled => None,
     };
     let is_silent = |it: &Server| matches!(it.health, Health::Waiting | Health::Unheard);
     let has_silent = facts.servers.iter().any(is_silent);
-    let has_good = facts.servers.iter().any(|it| it.health == Health::Good);
     let grace = opens.filter(|&opens| opens > now.mono && has_silent);
-    let is_open = opens.is_some() && grace.is_none() && !has_good;
-    let standings = standings(facts, is_open, now);
-    let fallback = fallback_use(facts, grace);
     let min_live = facts.section.min_live.of(facts.declared);
-    let is_needed = live(&standings, min_live, fallback).by == ServedBy::Fallback;
+    let declared_fallback = fallback_use(facts, grace);
     // One that takes no clients is none; where an operator wishes that, it leaves as he wishes.
     let fallback = match fallback_weight(facts) {
         Weight(0) => FallbackUse::None,
-        Weight(_) => fallback,
+        Weight(_) => declared_fallback,
     };
+    let is_over = opens.is_some_and(|opens| opens <= now.mono);
+    let is_open = is_over && serves_nobody(facts, min_live, fallback, now);
+    let standings = standings(facts, is_open, now);
+    let is_needed = live(&standings, min_live, declared_fallback).by == ServedBy::Fallback;
     let Live { kept, by } = live(&standings, min_live, fallback);
     let by = match (by, grace) {
         // The fallback is not needed yet: of the others nothing is known.
         (ServedBy::Nobody, Some(_)) => ServedBy::NobodyYet,
         (by, _) => by,
     };
-    let mut due = grace;
+    let mut due = opens.filter(|_| !is_over);
     let held = held(facts, by);
     let is_held_back = fallback == FallbackUse::HeldBack;
     let mut wanted = Wanted {
@@ -237,22 +248,12 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
         roles: BTreeMap::new(),
         fallback: facts.fallback,
         by: surely(facts, &standings, min_live, fallback, now).then_some(by),
+        at_worst: at_worst(facts, &standings, min_live, fallback, now),
         held,
+        found: facts.found,
         due: None,
     };
-    if let (Some(key), Some(fallback)) = (facts.fallback, &facts.section.fallback) {
-        let (wish, role) = match (is_needed, by) {
-            (true, _) => (ServerWish::In(fallback.settings), ServerRole::FallbackIn),
-            // It may have been in before a restart: nobody else serves yet.
-            (false, ServedBy::NobodyYet) => (ServerWish::AsFound, ServerRole::AsFound),
-            (false, ServedBy::Nobody) if is_held_back => (ServerWish::AsFound, ServerRole::AsFound),
-            (
-                false,
-                ServedBy::Fallback | ServedBy::Servers | ServedBy::TooFew | ServedBy::Nobody,
-            ) => (ServerWish::Out, ServerRole::FallbackOut),
-        };
-        wanted.put(key, over(facts.fallback_wished, wish, role), role);
-    }
+    put_fallback(&mut wanted, facts, is_needed, (by, is_held_back));
     let pace = pace(facts, &kept);
     let most = most_unsaid(facts, &kept);
     for (place, server) in facts.servers.iter().enumerate() {
@@ -262,37 +263,37 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
             }
             Health::Good => good(facts.section, server, pace, now),
             Health::Unheard if kept.contains(&place) => in_untested(server),
-            Health::Waiting | Health::Unheard => silent(facts.section, server, is_open),
+            Health::Waiting | Health::Unheard => silent(facts, server, is_open),
             Health::Withdrawn => withdrawn(facts, server, now),
         };
         let wish = untested(role, wish, most);
         due = [due, change].into_iter().flatten().min();
         wanted.put(server.key, over(server.wished, wish, role), role);
     }
+    if is_over && has_verdict(facts) || has_in(&wanted.service) {
+        wanted.found = Found::Filled;
+    }
     wanted.due = due;
     wanted
 }
 
-/// Whether the fallback may be used while first verdicts are waited for until then.
-fn fallback_use(facts: &Facts<'_>, grace: Option<Mono>) -> FallbackUse {
-    let is_served_beside = !facts.addressless.is_empty() && !serving_beside(facts).is_empty();
-    match (facts.fallback, grace) {
-        (None, _) => FallbackUse::None,
-        (Some(_), None) if is_served_beside => FallbackUse::HeldBack,
-        (Some(_), None) => FallbackUse::Ready,
-        (Some(_), Some(_)) => FallbackUse::NotYet,
-    }
+/// Whether nobody serves unless somebody is put in without a verdict.
+fn serves_nobody(facts: &Facts<'_>, min_live: usize, fallback: FallbackUse, now: Now) -> bool {
+    let has_good = facts.servers.iter().any(|it| it.health == Health::Good);
+    let by = live(&standings(facts, false, now), min_live, fallback).by;
+    !has_good && matches!(by, ServedBy::Nobody | ServedBy::NobodyYet)
 }
 
-/// The weight of the fallback while it is in; 0 where it is not to be in.
-fn fallback_weight(facts: &Facts<'_>) -> Weight {
-    let own = facts.section.fallback.as_ref();
-    let own = own.map_or(Weight(0), |fallback| fallback.settings.weight);
-    match facts.fallback_wished {
-        None => own,
-        Some(Effect::Weight(weight)) => weight,
-        Some(Effect::Out) => Weight(0),
-    }
+/// Whether anybody was judged.
+fn has_verdict(facts: &Facts<'_>) -> bool {
+    let mut servers = facts.servers.iter();
+    servers.any(|it| matches!(it.health, Health::Good | Health::Withdrawn))
+}
+
+/// Whether anybody is to be in, with a weight above 0.
+fn has_in(wanted: &DesiredService) -> bool {
+    let mut wishes = wanted.servers.values();
+    wishes.any(|wish| matches!(wish, ServerWish::In(settings) if settings.weight > Weight(0)))
 }
 
 /// What an operator wishes comes last. No wish gives weight to a server that its checks withdraw.
@@ -317,15 +318,20 @@ fn held(facts: &Facts<'_>, by: ServedBy) -> Option<Held> {
         ServedBy::Servers | ServedBy::TooFew => false,
         ServedBy::Fallback | ServedBy::Nobody | ServedBy::NobodyYet => true,
     };
-    // A person is told of one that was looked up in vain.
-    let mut addressless = facts.addressless.iter();
-    let in_vain = addressless.find(|it| it.lookup == Lookup::Failed);
-    let server = in_vain.or(facts.addressless.first()).map(|it| it.host);
+    let server = until(&facts.addressless).or_else(|| until(&facts.addressless_of_lines));
     let until = server.or(facts.addressless_fallback.filter(|_| is_needed))?;
     Some(Held {
         until: until.clone(),
         serving: serving_beside(facts),
     })
+}
+
+/// The name that a person is told of where several have no address: one that was looked up in
+/// vain.
+pub(crate) fn until<'a>(addressless: &[Addressless<'a>]) -> Option<&'a HostName> {
+    let mut in_vain = addressless.iter();
+    let in_vain = in_vain.find(|it| it.lookup == Lookup::Failed);
+    in_vain.or(addressless.first()).map(|it| it.host)
 }
 
 /// Those that the kernel has in with a weight above 0 and that no word of the file stands for.
@@ -371,7 +377,9 @@ fn all(facts: &Facts<'_>, service: ServiceWish, wish: ServerWish, role: ServerRo
         roles: own.into_iter().map(|key| (key, role)).collect(),
         fallback: facts.fallback,
         by: None,
+        at_worst: ServedBy::NobodyYet,
         held: None,
+        found: facts.found,
         due: None,
     }
 }
@@ -405,31 +413,6 @@ fn standings(facts: &Facts<'_>, is_open: bool, now: Now) -> Vec<ServerStanding> 
     standings
 }
 
-/// Whether it is the same who serves, whatever the first verdicts will be that are waited for:
-/// until then no alarm is raised, and none ends.
-fn surely(
-    facts: &Facts<'_>,
-    standings: &[ServerStanding],
-    min_live: usize,
-    fallback: FallbackUse,
-    now: Now,
-) -> bool {
-    let with = |verdict: ServerStanding| {
-        let health = facts.servers.iter().map(|server| server.health);
-        // An address is waited for as a verdict is.
-        let health = health.chain(facts.addressless.iter().map(|_| Health::Waiting));
-        let then = health
-            .zip(standings)
-            .map(|(health, &standing)| match (health, standing) {
-                (_, ServerStanding::Taken) => ServerStanding::Taken,
-                (Health::Waiting, _) => verdict,
-                (Health::Good | Health::Unheard | Health::Withdrawn, standing) => standing,
-            });
-        live(&then.collect::<Vec<ServerStanding>>(), min_live, fallback).by
-    };
-    with(ServerStanding::Serves) == with(ServerStanding::Withdrawn(Moment::of(now)))
-}
-
 /// Whether the kernel has a real server in, with a weight above 0, as of the latest look.
 fn is_found_in(facts: &Facts<'_>, server: &Server) -> bool {
     let found = facts.kernel.and_then(|kernel| kernel.get(&server.key));
@@ -450,7 +433,7 @@ fn standing(facts: &Facts<'_>, server: &Server, is_open: bool, now: Now) -> Serv
         Health::Withdrawn if own == Weight(0) => ServerStanding::Taken,
         Health::Withdrawn => ServerStanding::Withdrawn(server.memory.withdrawn_since(now)),
         Health::Waiting | Health::Unheard => {
-            let is_in = match silent(facts.section, server, is_open).0 {
+            let is_in = match silent(facts, server, is_open).0 {
                 ServerWish::In(_) => own > Weight(0),
                 ServerWish::Out => false,
                 ServerWish::AsFound => is_found_in(facts, server),
@@ -459,7 +442,7 @@ fn standing(facts: &Facts<'_>, server: &Server, is_open: bool, now: Now) -> Serv
                 (true, _) => ServerStanding::Serves,
                 (false, Health::Unheard) if own == Weight(0) => ServerStanding::Taken,
                 (false, Health::Unheard) => ServerStanding::Unheard,
-                (false, _) if !may_serve(facts.section, server) => ServerStanding::Taken,
+                (false, _) if !may_serve(facts.section, own) => ServerStanding::Taken,
                 (false, _) => ServerStanding::Idle,
             }
         }
@@ -482,9 +465,10 @@ pub(super) fn good_weight(server: &Server) -> Weight {
     }
 }
 
-/// Whether a good verdict can bring it clients: its own weight does, or one that its check gives.
-fn may_serve(section: &DeclaredService, server: &Server) -> bool {
-    own_weight(server) > Weight(0) || section.weight_from == WeightFrom::Check
+/// Whether a good verdict can bring clients to a server with this weight of its own: that does, or
+/// one that its check gives.
+pub(crate) fn may_serve(section: &DeclaredService, own: Weight) -> bool {
+    own > Weight(0) || section.weight_from == WeightFrom::Check
 }
 
 type Decided = (ServerWish, ServerRole, Option<Mono>);
@@ -523,14 +507,16 @@ fn good(section: &DeclaredService, server: &Server, pace: Pace, now: Now) -> Dec
 }
 
 /// What becomes of one without a verdict. `initial` is for those that are new; a new look at the
-/// others takes none out that was right before, and puts none in that had failed (D16).
-fn silent(section: &DeclaredService, server: &Server, is_open: bool) -> Decided {
+/// others takes none out that was right before, and puts none in that had failed. Once somebody was
+/// in or judged, whoever is not in waits for the verdict (D16).
+fn silent(facts: &Facts<'_>, server: &Server, is_open: bool) -> Decided {
     let failed_last = server.memory.out.is_some();
-    let is_known = server.arrival == Arrival::Known;
-    match server.own.initial.unwrap_or(section.initial) {
-        Initial::Out if !is_known => (ServerWish::Out, ServerRole::OutUntested, None),
-        Initial::In if !failed_last => in_untested(server),
-        Initial::AsFound if is_open && !failed_last => in_untested(server),
+    let is_new = server.arrival == Arrival::New;
+    match server.own.initial.unwrap_or(facts.section.initial) {
+        Initial::Out if is_new => (ServerWish::Out, ServerRole::OutUntested, None),
+        Initial::In if is_new && !failed_last => in_untested(server),
+        _ if facts.put_in.contains(&server.key) => in_untested(server),
+        Initial::In | Initial::AsFound if is_open && !failed_last => in_untested(server),
         Initial::In | Initial::Out | Initial::AsFound => {
             (ServerWish::AsFound, ServerRole::AsFound, None)
         }
@@ -569,6 +555,7 @@ fn withdrawn(facts: &Facts<'_>, server: &Server, now: Now) -> Decided {
 mod tests {
     use super::*;
     use crate::engine::fixture;
+    use crate::engine::state::Moment;
     use crate::lvs::{Forwarding, Scheduler, VirtualService};
     use crate::model::MinLive;
 
@@ -603,6 +590,7 @@ mod tests {
             servers: &servers,
             declared: servers.len(),
             addressless: Vec::new(),
+            addressless_of_lines: Vec::new(),
             fallback: None,
             addressless_fallback: None,
             fallback_wished: None,
@@ -610,6 +598,7 @@ mod tests {
             leaving: BTreeSet::new(),
             is_absent: false,
             found: Found::Filled,
+            put_in: &BTreeSet::new(),
             kernel: None,
         };
         let wanted = wanted(&facts, now);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::effort::look;
+use crate::effort::visit;
 use crate::lvs::VirtualServiceKey;
 use crate::model::{DeclaredServer, HostName, Model};
 
@@ -32,9 +32,11 @@ impl Words {
         host: &HostName,
     ) -> impl Iterator<Item = (VirtualServiceKey, &'a DeclaredServer)> {
         let places = self.0.get(host).into_iter().flatten();
-        places.inspect(|_| look()).filter_map(|&(section, server)| {
-            let section = model.virtual_services.get(section)?;
-            Some((section.key, section.servers.get(server)?))
-        })
+        places
+            .inspect(|_| visit())
+            .filter_map(|&(section, server)| {
+                let section = model.virtual_services.get(section)?;
+                Some((section.key, section.servers.get(server)?))
+            })
     }
 }

@@ -34,6 +34,12 @@ impl Moment {
         Self(self.0.saturating_add(span))
     }
 
+    /// The moment so much earlier.
+    pub(crate) fn before(self, span: Duration) -> Self {
+        let span = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(span))
+    }
+
     /// Time until then.
     pub(crate) fn left(self, now: Now) -> Duration {
         let span = self.0.saturating_sub(Self::of(now).0);

@@ -8,8 +8,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::engine::Engine;
-use crate::engine::desired::{RealServerView, ServerRole, Withdrawal, ZeroBy};
+use crate::engine::desired::{Given, RealServerView, ServerRole, Withdrawal, ZeroBy};
+use crate::engine::event::HostVerdict;
 use crate::engine::manual::{Heed, ManualView};
+use crate::engine::said::Said;
 use crate::engine::section::in_table::InTable;
 use crate::lvs::{ServerWish, VirtualServiceKey, Weight};
 use crate::model::{HostName, ServiceId};
@@ -49,11 +51,10 @@ impl Engine {
     fn zero_by(&self, by: &ZeroBy) -> String {
         match by {
             ZeroBy::File => "weight 0 in the file".to_owned(),
-            ZeroBy::Checks(services) => {
-                let names = services.iter().map(|&id| self.called(id).to_string());
-                let names: Vec<String> = names.collect();
-                let verb = if names.len() == 1 { "gives" } else { "give" };
-                format!("{} {verb} it weight 0", names.join(", "))
+            ZeroBy::Checks(given) => {
+                let words = |it: &Given| it.words(&self.called(it.service).to_string());
+                let words: Vec<String> = given.iter().map(words).collect();
+                words.join("; ")
             }
         }
     }
@@ -69,7 +70,7 @@ impl Engine {
         let words = words.join(" ");
         let name = match view.server {
             None => words,
-            Some(server) if server.to_string().starts_with(&words) => server.to_string(),
+            Some(server) if server.is_called(&words) => server.to_string(),
             Some(server) => format!("{server} ({words})"),
         };
         let mut why: Vec<String> = Vec::new();
@@ -107,7 +108,13 @@ impl Engine {
 
     fn withdrawn(&self, view: &RealServerView, it: &Withdrawal) -> String {
         let said = self.said(it.service, view.hosts.first());
-        let said = said.map(|said| {
+        // The words of the latest check, which may be good, or fail for another reason.
+        let is_of_it = |said: &Said<'_>| match said.verdict {
+            Some(HostVerdict::Down(reason)) => reason == it.reason,
+            Some(HostVerdict::Up | HostVerdict::Unknown(_)) => false,
+            None => true,
+        };
+        let said = said.filter(is_of_it).map(|said| {
             let text = one_line(&said.text);
             said.about.of(cut(&text, WORDS_MAX).trim())
         });
@@ -116,7 +123,7 @@ impl Engine {
             Some(text) => format!(": {text}"),
         };
         let (service, since) = (self.called(it.service), date(it.since, &self.zone));
-        format!("{service}, {} since {since}{text}", it.reason)
+        format!("{service} since {since}, {}{text}", it.reason)
     }
 
     fn wish_of(&self, manual: &ManualView) -> String {

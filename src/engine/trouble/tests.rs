@@ -1024,7 +1024,7 @@ fn an_alert_lists_who_is_out_and_who_is_in_and_why() {
     let lines = [
         ", 2 of 3 without clients:".to_owned(),
         format!("  out       10.1.0.1:80  the disable by ann (new disks) since {wished}"),
-        format!("  out       10.1.0.2:80  web/http, exit since {failed}: named in \"10.1.0.2\""),
+        format!("  out       10.1.0.2:80  web/http since {failed}, exit: named in \"10.1.0.2\""),
         "  in        10.1.0.9:80  the fallback, it serves".to_owned(),
     ];
     assert_eq!(listed(&actions), lines);

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::config::diagnostic::nearest;
-use crate::import::checks::{Check, Content, Exits, MendedPages, Page, argument};
+use crate::import::checks::{Check, Content, Exits, MendedPages, PLUGINS_NEEDED, Page, argument};
 use crate::import::keepalived::blocks::{Block, CHECKERS, Extent};
 use crate::import::keepalived::virtual_server::{PAUSE_MAX, unknown};
 use crate::import::keepalived::{is_on, timer};
-use crate::import::ldirectord::{PLUGINS_NEEDED, is_host};
 use crate::import::plan::{Policy, Server, Service};
+use crate::import::words::is_host;
 use crate::import::{Remarks, shown};
 use crate::model::{Initial, OnFailure, OwnRules};
 

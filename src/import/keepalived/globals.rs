@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use crate::import::keepalived::blocks::Block;
 use crate::import::keepalived::is_on;
-use crate::import::ldirectord::{address_of, is_host};
 use crate::import::plan::Plan;
+use crate::import::words::{address_of, is_host};
 use crate::import::{Place, Remarks, range, shown};
 use crate::lvs::{FOUR_IN_SIX, Family, four_in_six};
 

@@ -3,18 +3,18 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::effort::look;
+use crate::effort::visit;
 use crate::import::checks::MendedPages;
 use crate::import::keepalived::blocks::{Block, Extent};
 use crate::import::keepalived::checker::{self, Defaults};
 use crate::import::keepalived::forwarding::forwarding;
 use crate::import::keepalived::globals::Globals;
+use crate::import::keepalived::is_on;
 use crate::import::keepalived::keys::{keys, leading, reachable};
-use crate::import::keepalived::{granularity, is_on};
-use crate::import::ldirectord::{fit_port, is_host, weight};
 use crate::import::plan::{
     Entry, Plan, Policy, Section, Server, THRESHOLD_MAX, fit_settings, flag_of, scheduler_of,
 };
+use crate::import::words::{fit_port, granularity, is_host, weight};
 use crate::import::{Remarks, shown};
 use crate::lvs::{
     Family, Forwarding, RealServer, Scheduler, ServiceFlags, VirtualService, VirtualServiceKey,
@@ -49,7 +49,7 @@ pub(super) fn section(
         let Some((server, of_server)) = reading.real_server(line, first, remarks) else {
             continue;
         };
-        look();
+        visit();
         if !entries.insert(server.entry(first)) {
             let text = format!("{} is listed twice; the first one counts", server.host);
             remarks.tolerated(&line.place, text);

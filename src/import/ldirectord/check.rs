@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::import::checks::{Check, Content, Exits, MendedPages, Page, argument};
+use crate::import::checks::{Check, Content, Exits, MendedPages, PLUGINS_NEEDED, Page, argument};
+use crate::import::ldirectord::Value;
 use crate::import::ldirectord::section::{Seen, port_of, split_port};
-use crate::import::ldirectord::{Value, unquoted};
 use crate::import::plan::{Policy, Server, Service};
+use crate::import::words::{is_host, unquoted};
 use crate::import::{Remarks, shown};
 use crate::lvs::{Protocol, VirtualServiceKey};
 
@@ -308,7 +309,7 @@ impl<'a> Checks<'a> {
             let rest = rest.trim_start_matches('/');
             let (target, rest) = rest.split_once('/').unwrap_or((rest, ""));
             let (host, own) = split_port(target);
-            asked.host = Some(host.to_owned()).filter(|it| super::is_host(it));
+            asked.host = Some(host.to_owned()).filter(|it| is_host(it));
             asked.port = own.and_then(port_of).unwrap_or(port);
             is_tls = scheme == "https:";
             path = rest.to_owned();
@@ -426,10 +427,6 @@ impl<'a> Checks<'a> {
         }
     }
 }
-
-/// Said of each section that uses check plugins.
-pub(in crate::import) const PLUGINS_NEEDED: &str =
-    "needs check plugins: the packages monitoring-plugins-basic and monitoring-plugins-standard";
 
 /// An OPTIONS request of SIP, in the escapes of `check_udp -E`.
 fn sip_options() -> String {

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::effort::look;
+use crate::effort::visit;
 use crate::import::ldirectord::server::{fallback, real_servers};
-use crate::import::ldirectord::{Block, SUPERVISED, Settings, Value, check, unquoted};
+use crate::import::ldirectord::{Block, SUPERVISED, Settings, Value, check};
 use crate::import::plan::{
     Entry, Plan, Policy, Section, Server, fit_settings, flag_of, scheduler_of,
 };
+use crate::import::words::{address_of, granularity, unquoted};
 use crate::import::{Remarks, shown};
 use crate::lvs::{
     FOUR_IN_SIX, Family, Protocol, Scheduler, ServiceFlags, VirtualService, VirtualServiceKey,
@@ -84,19 +85,6 @@ fn is_plain(text: &str) -> bool {
     let text = unquoted(text);
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     !text.is_empty() && text.bytes().all(plain)
-}
-
-/// The address of a From line: what stands in `<>`, or all of it.
-pub(in crate::import) fn address_of(text: &str) -> Option<String> {
-    let text = unquoted(text);
-    let inner = text.rsplit_once('<').map_or(text, |(_, rest)| rest);
-    let inner = inner.strip_suffix('>').unwrap_or(inner).trim();
-    let is_address = !inner.is_empty()
-        && inner.bytes().all(|byte| byte.is_ascii_graphic())
-        && !inner.contains(['"', '\'', '\\', '<', '>', ','])
-        // An option of whoever sends the mail.
-        && !inner.starts_with('-');
-    is_address.then(|| inner.to_owned())
 }
 
 /// The settings that a virtual service sees: its own before those of the file.
@@ -186,7 +174,7 @@ pub(super) fn of_block(
     let mut entries: BTreeSet<Entry> = BTreeSet::new();
     for real in &block.reals {
         for server in real_servers(real, &checks, &policy, key, remarks) {
-            look();
+            visit();
             if !entries.insert(server.entry(key)) {
                 let text = format!("{} is listed twice; the first line counts", server.host);
                 remarks.tolerated(&real.place, text);
@@ -372,7 +360,7 @@ fn settings(seen: &Seen<'_>, key: VirtualServiceKey, remarks: &mut Remarks) -> V
         }
     }
     if let Some(value) = seen.get("netmask") {
-        match super::super::keepalived::granularity(&value.text, key.family()) {
+        match granularity(&value.text, key.family()) {
             Some(mask) => settings.netmask = mask,
             None => remarks.lost(&value.place, "netmask: no mask of this address family"),
         }

@@ -1,12 +1,10 @@
 //! What do the `real` and `fallback` lines of ldirectord.cf come to?
 
-use std::net::IpAddr;
-
-use crate::config::is_possible_name;
 use crate::import::ldirectord::section::{Seen, port_of, split_port};
 use crate::import::ldirectord::{Value, check};
 use crate::import::plan::{Policy, Server, THRESHOLD_MAX};
-use crate::import::{Place, Remarks, range, shown};
+use crate::import::words::{fit_port, is_host};
+use crate::import::{Place, Remarks, range, shown, words};
 use crate::lvs::{Family, Forwarding, RealServer, Tunnel, VirtualServiceKey, Weight};
 use crate::model::OwnRules;
 
@@ -101,36 +99,6 @@ fn hosts(first: &str, last: Option<&str>) -> Result<Vec<String>, String> {
     Ok(list.iter().map(ToString::to_string).collect())
 }
 
-/// Whether a word can stand in a hostgroup.
-pub(in crate::import) fn is_host(word: &str) -> bool {
-    word.parse::<IpAddr>().is_ok() || is_possible_name(word)
-}
-
-/// Only `masq` can change the port (D12); the program corrects it as well. In the table a server of
-/// a firewall mark has none; its checks go to the one that it is listed with.
-pub(in crate::import) fn fit_port(
-    server: &mut Server,
-    key: VirtualServiceKey,
-    place: &Place,
-    remarks: &mut Remarks,
-) {
-    let Some(own) = key.port() else {
-        return;
-    };
-    if server.port == 0 {
-        server.port = own;
-    }
-    let keeps_port = server.settings.forwarding != Forwarding::Nat;
-    if keeps_port && server.port != own && own != 0 {
-        let forwarding = server.settings.forwarding;
-        let text = format!(
-            "{forwarding} cannot change the port: packets reach {} at port {own}, not {}",
-            server.host, server.port
-        );
-        remarks.tolerated(place, text);
-    }
-}
-
 /// What follows the address on a `real` line.
 struct RealLine {
     settings: RealServer,
@@ -159,7 +127,7 @@ impl RealLine {
         if let Some((weight, after)) = rest.split_at_checked(digits)
             && digits > 0
         {
-            settings.weight = self::weight(weight, place, remarks);
+            settings.weight = words::weight(weight, place, remarks);
             rest = after;
         }
         let mut own = None;
@@ -191,16 +159,6 @@ fn quoted_pair(text: &str) -> Option<(String, String, &str)> {
     let rest = rest.trim_start_matches([',', ' ', '\t']);
     let (receive, rest) = rest.strip_prefix('"')?.split_once('"')?;
     Some((request.to_owned(), receive.to_owned(), rest))
-}
-
-/// A weight, at most what a file may ask for.
-pub(in crate::import) fn weight(text: &str, place: &Place, remarks: &mut Remarks) -> Weight {
-    let number = text.parse().ok().filter(|it| *it <= Weight::MAX);
-    Weight(number.unwrap_or_else(|| {
-        let text = format!("a weight above {} is taken as {}", Weight::MAX, Weight::MAX);
-        remarks.lost(place, text);
-        Weight::MAX
-    }))
 }
 
 fn forwarding(word: &str) -> Option<Forwarding> {

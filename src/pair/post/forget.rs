@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::effort::look;
+use crate::effort::visit;
 use crate::pair::post::{
     Chance, Forgotten, Hearing, Letter, Origin, Post, Stage, Why, is_given_up,
 };
@@ -15,7 +15,7 @@ impl Post {
     /// Drops what was held for longer than the other director needs to tell it, and what this one
     /// was to tell itself and is of no use any more.
     pub(super) fn forget_old(&mut self, now: Now) -> Vec<Forgotten> {
-        let letters = self.letters.iter().inspect(|_| look());
+        let letters = self.letters.iter().inspect(|_| visit());
         let old = letters.filter_map(|(&number, letter)| {
             let most = self.terms.give_up_after;
             let why = match letter.stage {
@@ -41,7 +41,7 @@ impl Post {
         let is_held =
             |number: &u64| self.letters.get(number).map(|it| it.stage) == Some(Stage::Held);
         let is_end = |event: &str| EventId::of(event).is_some_and(|id| id.kind == EventKind::Up);
-        let places = self.events.iter().inspect(|_| look());
+        let places = self.events.iter().inspect(|_| visit());
         let ends = places.filter(|(event, _, number)| is_end(event) && is_held(number));
         let mut ends = ends.peekable();
         if ends.peek().is_none() {

@@ -423,7 +423,7 @@ fn each_word_of_the_other_director_costs_the_same_few_looks() {
         let event = format!("g/s{number}/1/failure/1");
         post.put(number, letter(at(0), &event, OPS, Stage::Held));
     }
-    let looks = crate::effort::looks(|| {
+    let visits = crate::effort::visits(|| {
         for number in 0..1_000 {
             let told = told(&format!("g/s{number}/2/failure/1"), OPS);
             assert!(post.told(Mono::ZERO, &[told]).is_empty());
@@ -432,7 +432,7 @@ fn each_word_of_the_other_director_costs_the_same_few_looks() {
             assert_eq!(numbers(&renumbered.forgotten), [number]);
         }
     });
-    assert!(looks < 10_000, "{looks}");
+    assert!(visits < 10_000, "{visits}");
 }
 
 /// The same at a start: what the disk remembers is looked up for what waits.
@@ -447,12 +447,12 @@ fn what_is_remembered_at_a_start_costs_the_same_few_looks_for_each_entry() {
     let tell = |number| Entry::Told(told(&format!("g/s{number}/2/failure/1"), OPS));
     let entries = (0..1_000).flat_map(|number| [renumber(number), tell(number)]);
     let entries: Vec<Entry> = entries.collect();
-    let looks = crate::effort::looks(|| {
+    let visits = crate::effort::visits(|| {
         let found = post.recall(Mono::ZERO, entries);
         assert_eq!(found.forgotten.len(), 1_000);
         assert!(found.changed.is_empty());
     });
-    assert!(looks < 10_000, "{looks}");
+    assert!(visits < 10_000, "{visits}");
     assert_eq!(post.len(), 9_000);
 }
 

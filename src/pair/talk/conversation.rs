@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::effort::look;
+use crate::effort::visit;
 use crate::pair::SaidRole;
 use crate::pair::post::Tidings;
 use crate::pair::talk::delivered::{Delivered, Delivery};
@@ -510,7 +510,7 @@ impl Link {
         }
         if !Arc::ptr_eq(&self.wished, &own.wishes) {
             self.wished = Arc::clone(&own.wishes);
-            let wishes = own.wishes.iter().inspect(|_| look());
+            let wishes = own.wishes.iter().inspect(|_| visit());
             let wishes = wishes.filter(|it| self.wishes.get(&it.key) != Some(&it.stamp));
             let wishes: Vec<StampedWish> = wishes.cloned().collect();
             let stamps = wishes.iter().map(|it| (it.key.clone(), it.stamp));

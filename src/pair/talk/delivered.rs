@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::effort::look;
+use crate::effort::visit;
 use crate::pair::talk::event::{EventId, EventKind};
 use crate::time::Mono;
 
@@ -162,7 +162,7 @@ impl Delivered {
     #[must_use]
     pub fn latest(&self) -> BTreeMap<(&str, &str), i64> {
         let mut latest: BTreeMap<(&str, &str), i64> = BTreeMap::new();
-        for (outage, to) in self.by_outage.keys().inspect(|_| look()) {
+        for (outage, to) in self.by_outage.keys().inspect(|_| visit()) {
             let place = outage.rsplit_once('/');
             if let Some((place, number)) = place
                 && let Ok(number) = number.parse()

@@ -35,7 +35,9 @@ pub(super) fn back(engine: &Engine, seen: &TableOutcome, view: &RealServerView) 
         None => name(engine, service),
         Some(what) => format!("{} ({})", name(engine, service), mute(what)),
     };
-    for service in &view.untested {
+    // It may be in before it has a verdict: it waits for none.
+    let awaited = view.untested.iter();
+    for service in awaited.filter(|_| view.role != Some(ServerRole::InUntested)) {
         say(format!("a first report of {}", reporter(service)), None);
     }
     if view.is_left_alone() && !is_in(&view.wish) {
@@ -82,8 +84,9 @@ const fn is_weighed(view: &RealServerView) -> bool {
 /// What ends weight 0.
 fn weight(engine: &Engine, by: &ZeroBy, called: &str) -> String {
     match by {
-        ZeroBy::Checks(services) => {
-            let names: Vec<String> = services.iter().map(|&id| name(engine, id)).collect();
+        ZeroBy::Checks(given) => {
+            let names = given.iter().map(|it| name(engine, it.service));
+            let names: Vec<String> = names.collect();
             format!(
                 "a check of {} that gives it a weight above 0",
                 names.join(" and of ")

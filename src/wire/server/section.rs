@@ -12,6 +12,7 @@ use crate::lvs::clients::ClientOdds;
 use crate::lvs::{RealServerKey, ServerWish, VirtualServiceKey};
 use crate::model::{DeclaredServer, DeclaredService};
 use crate::time::Wall;
+use crate::wire::server::weight::{self, WeightByRow};
 
 /// Why a real server stands as it does in its section, and the section as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ pub struct SectionRow {
     /// What its own line in the file says in place of the section.
     #[serde(default)]
     pub own_rules: Vec<OwnRule>,
+    /// Where it has its weight from; none without `weight_from check`, and where it has none.
+    #[serde(default)]
+    pub weight_by: Option<WeightByRow>,
 }
 
 /// A rule of the section that a line may say for its real server alone.
@@ -164,8 +168,7 @@ pub(super) fn row(
     view: &RealServerView,
 ) -> Option<SectionRow> {
     let whole = view.section?;
-    let mut sections = engine.model().virtual_services.iter();
-    let section = sections.find(|section| section.key == view.virtual_service)?;
+    let section = engine.section(view.virtual_service)?;
     let fallback = section.fallback.as_ref();
     let (missing, unwanted) = odds(engine, seen, view.virtual_service);
     let wished = by_wish(view);
@@ -174,6 +177,7 @@ pub(super) fn row(
         missing,
         unwanted,
         own_rules,
+        weight_by: weight::row(engine, view),
         role: wished.or(zero(view)).or(view.role.map(role)),
         slow_start: slow_start(view),
         role_ends: match (wished, view.role) {

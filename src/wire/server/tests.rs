@@ -1,6 +1,6 @@
 use super::*;
 use crate::engine::event::{
-    Action, Caution, Event, HostResult, Order, RealServerName, Report, TableLook, Wish,
+    Action, Caution, Event, HostResult, Order, RealServerName, Report, TableLook, Trap, Wish,
 };
 use crate::engine::fixture::{at, exited};
 use crate::engine::recent::HOST_ENTRIES_MAX;
@@ -188,8 +188,8 @@ struct Farm {
     engine: Engine,
     seen: TableOutcome,
     second: f64,
-    /// What its checks say of both servers, in percent.
-    weights: [u16; 2],
+    /// What its checks say of both servers, in percent; none: nothing.
+    weights: [Option<u16>; 2],
 }
 
 impl Farm {
@@ -199,6 +199,10 @@ impl Farm {
     }
 
     fn of(text: &str) -> Self {
+        Self::weighing(text, [Some(100), Some(100)])
+    }
+
+    fn weighing(text: &str, weights: [Option<u16>; 2]) -> Self {
         let (model, _) = crate::config::load_text(text).expect("a good file");
         let saved = Saved::default();
         let engine = Engine::new(Arc::new(model), &saved, 1, TimeZone::UTC, at(0.0));
@@ -208,7 +212,7 @@ impl Farm {
             engine,
             seen,
             second,
-            weights: [100, 100],
+            weights,
         };
         farm.engine.handle(at(0.0), Event::Start);
         farm.seen.wanted = Arc::new(farm.engine.desired().clone());
@@ -226,7 +230,7 @@ impl Farm {
             }
             self.wait();
         };
-        let result = |(host, weight): (&&str, u16)| HostResult {
+        let result = |(host, weight): (&&str, Option<u16>)| HostResult {
             host: HostName::new(host),
             verdict: match down.contains(host) {
                 true => HostVerdict::Down(Reason::Refused),
@@ -236,7 +240,9 @@ impl Farm {
                 true => "nobody listens".to_owned(),
                 false => String::new(),
             },
-            weight: Some(GivenWeight::Percent(weight.into())),
+            weight: weight
+                .filter(|_| !down.contains(host))
+                .map(|share| GivenWeight::Percent(share.into())),
             took: Duration::ZERO,
         };
         let hosts = ["192.168.0.1", "192.168.0.2"];
@@ -319,6 +325,42 @@ impl Farm {
 
     fn section(&self, server: &str) -> SectionRow {
         self.why(server).section.expect("it is in a section")
+    }
+}
+
+#[test]
+fn why_of_all_places_of_a_server_costs_as_much_for_each_as_for_one() {
+    let sections =
+        |at: usize| format!("virtual 10.1.0.{at}:80\n real 192.168.0.1\n service web:http\n\n");
+    let lines = |at: usize| {
+        let words = format!("lvs.alert -P tcp -V 10.2.0.{at}:80 -R 192.168.0.1:80 -W 5");
+        format!("  alert {words}\n  upalert {words}\n")
+    };
+    let of = |text: &str, count: usize, place: &dyn Fn(usize) -> String| {
+        let places: String = (1..=count).map(place).collect();
+        let farm = Farm::of(&text.replace("PLACES", &places));
+        let aim = aim();
+        let source = (Source::Daemon, Expiry::default());
+        crate::effort::visits(|| {
+            let now = at(farm.second);
+            let answer = why(&farm.engine, &farm.seen, now, &aim, source, |_, _| None);
+            let servers = answer.unwrap().servers;
+            assert_eq!(servers.len(), count);
+            assert!(servers.iter().all(|it| it.checks.len() == 1));
+        })
+    };
+    let watch = "hostgroup web 192.168.0.1 192.168.0.2\n\nwatch web\n service http\n  \
+        interval 10s\n  monitor http.monitor\n";
+    let in_sections = format!("{watch}\nPLACES");
+    let by_lines = format!("{watch}  period wd {{Sun-Sat}}\nPLACES");
+    type Place<'a> = &'a dyn Fn(usize) -> String;
+    let cases: [(&str, Place<'_>); 2] = [(&in_sections, &sections), (&by_lines, &lines)];
+    for (text, place) in cases {
+        let [some, more, most] = [20, 40, 60].map(|count| of(text, count, place));
+        assert!(
+            some > 0 && most - more == more - some,
+            "{some} {more} {most}: {text}"
+        );
     }
 }
 
@@ -526,6 +568,30 @@ fn a_service_that_never_runs_is_named_with_what_it_lacks() {
     );
 }
 
+#[test]
+fn a_server_that_is_in_before_its_first_verdict_waits_for_none_to_be_in() {
+    for (initial, expected) in [
+        ("in", &[][..]),
+        ("out", &[("a first report of web/http", None)]),
+    ] {
+        let text = SECTION.replace(
+            " service web:http\n",
+            &format!(" initial {initial}\n service web:http\n"),
+        );
+        let mut engine = with_the_second_server(&text);
+        let server = ask(&engine);
+        assert_eq!(back(&server), expected, "{initial}");
+        // Nor is it what keeps a drained one from its clients.
+        order(&mut engine, ManualWish::Quiesce, None);
+        let ends = (
+            "lvsmon enable 192.168.0.1:80 (ends the quiesce by ann)",
+            None,
+        );
+        let expected: Vec<_> = expected.iter().copied().chain([ends]).collect();
+        assert_eq!(back(&ask(&engine)), expected, "{initial}");
+    }
+}
+
 /// With a table in which the section, where there is one, has its second server.
 fn with_the_second_server(text: &str) -> Engine {
     let (model, _) = crate::config::load_text(text).expect("a good file");
@@ -592,37 +658,39 @@ fn a_server_whose_services_all_left_the_count_is_back_with_a_report_of_any() {
     }
 }
 
+/// What the table says of each real server: of the fallback first, where there is one.
+fn why_rows(farm: &Farm) -> Vec<String> {
+    let answer = table::table(&farm.engine, &farm.seen, Source::Daemon);
+    let rows = answer.virtual_services[0].real_servers.iter();
+    // The kernel's table stays empty here.
+    let other = "virtual service is missing";
+    let why = rows.map(|row| row.why.replace(other, ""));
+    why.map(|why| why.trim_end_matches("; ").to_owned())
+        .collect()
+}
+
 #[test]
 fn a_table_says_who_is_kept_in_who_starts_slowly_and_who_is_the_fallback() {
-    let why = |farm: &Farm| -> Vec<String> {
-        let answer = table::table(&farm.engine, &farm.seen, Source::Daemon);
-        let rows = answer.virtual_services[0].real_servers.iter();
-        // The kernel's table stays empty here.
-        let other = "virtual service is missing";
-        let why = rows.map(|row| row.why.replace(other, ""));
-        why.map(|why| why.trim_end_matches("; ").to_owned())
-            .collect()
-    };
     let both = ["192.168.0.1", "192.168.0.2"];
     let mut farm = Farm::new();
-    assert_eq!(why(&farm), ["the fallback, not needed", "", ""]);
+    assert_eq!(why_rows(&farm), ["the fallback, not needed", "", ""]);
     farm.check(&both);
     farm.check(&both);
     let out = "web/http says refused";
-    assert_eq!(why(&farm), ["the fallback, wanted to serve", out, out]);
+    assert_eq!(why_rows(&farm), ["the fallback, wanted to serve", out, out]);
     let desired = farm.engine.desired().clone();
     let mut table = Table::new();
     for command in diff(&desired, &table.clone()) {
         apply(&mut table, &command).unwrap();
     }
     let other = std::mem::replace(&mut farm.seen.table, TableLook::Read(Arc::new(table)));
-    assert_eq!(why(&farm), ["the fallback, it serves", out, out]);
+    assert_eq!(why_rows(&farm), ["the fallback, it serves", out, out]);
     farm.seen.table = other;
     farm.check(&both[1..]);
     farm.check(&both[1..]);
     farm.check(&both[1..]);
     let slow = "slow start, at 10% of its weight";
-    assert_eq!(why(&farm), ["the fallback, not needed", slow, out]);
+    assert_eq!(why_rows(&farm), ["the fallback, not needed", slow, out]);
     let section = farm.section("192.168.0.1");
     assert_eq!(section.slow_start, Some(10));
     assert!(section.role_ends.is_some());
@@ -633,7 +701,7 @@ fn a_table_says_who_is_kept_in_who_starts_slowly_and_who_is_the_fallback() {
         ManualWish::Disable,
     ] {
         farm.insist(wish);
-        let said = why(&farm);
+        let said = why_rows(&farm);
         assert!(said[1].contains("by ann"), "{said:?}");
         assert!(!said[1].contains("slow start"), "{said:?}");
         let section = farm.section("192.168.0.1");
@@ -644,7 +712,7 @@ fn a_table_says_who_is_kept_in_who_starts_slowly_and_who_is_the_fallback() {
     farm.check(&both);
     farm.check(&both);
     let kept = "web/http says refused; kept in by min_live";
-    assert_eq!(why(&farm), [kept, out]);
+    assert_eq!(why_rows(&farm), [kept, out]);
     // It is in for as long as before.
     assert_eq!(farm.why("192.168.0.1").since, None);
     assert!(farm.why("192.168.0.2").since.is_some());
@@ -697,7 +765,7 @@ fn who_was_drained_is_out_since_the_end_of_the_drain() {
 fn a_server_with_weight_0_is_said_to_have_it_by_whom() {
     let text = SECTION.replace(" slow_start", " weight_from check\n slow_start");
     let mut farm = Farm::of(&text);
-    farm.weights = [0, 100];
+    farm.weights = [Some(0), Some(100)];
     farm.check(&[]);
     let row = |farm: &Farm| {
         let answer = table::table(&farm.engine, &farm.seen, Source::Daemon);
@@ -722,7 +790,7 @@ fn a_server_with_weight_0_is_said_to_have_it_by_whom() {
     // Kept in, though nobody withdrew it and it did not fail.
     let text = text.replace(" fallback 10.0.0.1:8081 forward nat\n", "");
     let mut kept = Farm::of(&text);
-    kept.weights = [0, 0];
+    kept.weights = [Some(0), Some(0)];
     kept.check(&[]);
     let rows_of = table::table(&kept.engine, &kept.seen, Source::Daemon);
     let first = &rows_of.virtual_services[0].real_servers[0];
@@ -755,6 +823,131 @@ fn a_server_with_weight_0_is_said_to_have_it_by_whom() {
         back(&idle)[0].0,
         "a weight above 0 in the file, or lvsmon weight N 192.168.0.1:80"
     );
+}
+
+/// A section whose weights come from checks that give these, and a fallback first in its rows.
+fn weighed(weights: [Option<u16>; 2]) -> Farm {
+    Farm::weighing(
+        &SECTION.replace(" slow_start 90s", " weight_from check"),
+        weights,
+    )
+}
+
+/// Where the first server has its weight from, as a script reads it.
+fn weight_by(farm: &Farm) -> serde_json::Value {
+    let section = farm.section("192.168.0.1");
+    serde_json::to_value(section).unwrap()["weight_by"].take()
+}
+
+#[test]
+fn it_is_said_whose_check_gives_a_server_its_weight() {
+    let mut farm = weighed([Some(30), Some(100)]);
+    let share =
+        |verb: &str, share| format!("web/http {verb} it {share}% of the weight in the file");
+    let (first, second) = (share("gives", 30), share("gives", 100));
+    assert_eq!(why_rows(&farm)[1..], [first, second.clone()]);
+    let given = |weight: &str, none_since: Option<i64>| {
+        serde_json::json!({
+            "from": "checks",
+            "given": [{"service": "web/http", "weight": weight, "none_since": none_since}],
+        })
+    };
+    assert_eq!(weight_by(&farm), given("30%", None));
+    // A trap is no check.
+    let trap = Trap {
+        group: "web".to_owned(),
+        service: "http".to_owned(),
+        status: "0".to_owned(),
+        summary: String::new(),
+        detail: String::new(),
+        from: std::net::Ipv4Addr::LOCALHOST.into(),
+    };
+    farm.engine.handle(at(farm.second), Event::Trap(trap));
+    assert_eq!(weight_by(&farm), given("30%", None));
+    // A check without one keeps it: since the first of them.
+    farm.weights[0] = None;
+    farm.check(&[]);
+    let since = Some(at(farm.second).wall.seconds());
+    farm.check(&[]);
+    let kept = share("gave", 30) + ", its latest check none";
+    assert_eq!(why_rows(&farm)[1..], [kept, second]);
+    assert_eq!(weight_by(&farm), given("30%", since));
+    // 0 is no other: the server takes no clients for what an earlier check said.
+    farm.weights[0] = Some(0);
+    farm.check(&[]);
+    assert_eq!(weight_by(&farm), given("0%", None));
+    farm.weights[0] = None;
+    farm.check(&[]);
+    assert_eq!(
+        why_rows(&farm)[1],
+        "web/http gave it weight 0, its latest check none"
+    );
+    // What an operator says comes of no check.
+    farm.insist(ManualWish::Weight { weight: 7 });
+    assert_eq!(why_rows(&farm)[1], "weight 7 by ann");
+    assert_eq!(weight_by(&farm), serde_json::Value::Null);
+    // Nor has one that is out any.
+    farm.check(&["192.168.0.1"]);
+    farm.check(&["192.168.0.1"]);
+    assert_eq!(weight_by(&farm), serde_json::Value::Null);
+}
+
+#[test]
+fn it_is_said_where_the_weight_is_that_of_the_file_although_checks_are_asked() {
+    let from = |word: &str| serde_json::json!({ "from": word });
+    let mut farm = weighed([None, Some(50)]);
+    let silent = "weight of the file, as no check gave it one";
+    assert_eq!(why_rows(&farm)[1], silent);
+    assert_eq!(weight_by(&farm), from("file"));
+    // Nobody asks them.
+    assert_eq!(weight_by(&Farm::new()), serde_json::Value::Null);
+    // One that is kept in has what its checks gave it, or no more than the healthy.
+    let alone = SECTION.replace(" fallback 10.0.0.1:8081 forward nat\n", "");
+    let alone = alone.replace(" slow_start 90s", " weight_from check");
+    let down = ["192.168.0.1", "192.168.0.2"];
+    for (weight, expected) in [
+        (None, "weight of the file, at most that of the healthy"),
+        (Some(0), "weight of the file, at most that of the healthy"),
+        (
+            Some(40),
+            "web/http gave it 40% of the weight in the file, its latest check none",
+        ),
+    ] {
+        farm = Farm::weighing(&alone, [weight, weight]);
+        farm.check(&down);
+        farm.check(&down);
+        assert_eq!(farm.section("192.168.0.1").role, Some(RoleRow::Kept));
+        let words = format!("web/http says refused; kept in by min_live; {expected}");
+        assert_eq!(why_rows(&farm)[0], words);
+        let word = if weight == Some(40) {
+            "checks"
+        } else {
+            "file_at_most"
+        };
+        assert_eq!(weight_by(&farm)["from"], word);
+    }
+}
+
+#[test]
+fn a_check_that_goes_on_has_not_said_anything_yet() {
+    let (model, _) = crate::config::load_text(FARM).expect("a good file");
+    let saved = Saved::default();
+    let mut engine = Engine::new(Arc::new(model), &saved, 1, TimeZone::UTC, at(0.0));
+    engine.handle(at(0.0), Event::Start);
+    let last = |engine: &Engine| ask(engine).checks[0].last_check;
+    let mut before = None;
+    for second in [3.0, 14.0, 25.0] {
+        engine.handle(at(second), Event::Deadline);
+        let run = engine.runs().next().expect("a run").0;
+        let began = engine.services().next().expect("a service").last_check;
+        let began = began.map(Wall::seconds);
+        assert!(began > before);
+        assert_eq!(last(&engine), before);
+        let report = exited(0, "");
+        engine.handle(at(second + 0.5), Event::RunEnded { run, report });
+        assert_eq!(last(&engine), began);
+        before = began;
+    }
 }
 
 /// What is said of the last results, the oldest first.

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::check::host_word::canonical;
 use crate::config::check::report::Report;
-use crate::config::check::section::servers::canonical;
 use crate::config::check::section::words::Line;
 use crate::config::diagnostic::nearest;
 use crate::config::lines::Span;
 use crate::config::syntax;
-use crate::effort::look;
+use crate::effort::visit;
 use crate::model::{HostName, Hostgroup, Service, ServiceId};
 
 /// The services of the file by their names.
@@ -148,7 +148,7 @@ impl<'s> Members<'s> {
             };
             let members = hostgroups.get(service.hostgroup.index());
             let members = members.into_iter().flat_map(|group| &group.members);
-            let members = members.inspect(|_| look());
+            let members = members.inspect(|_| visit());
             let mut hosts: BTreeMap<String, HostName> = members
                 .map(|member| (canonical(member.host.as_str()), member.host.clone()))
                 .collect();

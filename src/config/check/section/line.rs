@@ -2,6 +2,7 @@
 
 use std::net::Ipv6Addr;
 
+use crate::config::check::host_word::is_host_name;
 use crate::config::check::section::judges::{Judges, Known};
 use crate::config::check::section::settings;
 use crate::config::check::section::words::{Line, number};
@@ -222,7 +223,7 @@ fn host_word(text: &str) -> Option<(&str, Option<u16>)> {
         Some((host, digits)) => (host, Some(port(digits)?)),
         None => (text, None),
     };
-    crate::config::check::bindings::is_host_name(host).then_some((host, port))
+    is_host_name(host).then_some((host, port))
 }
 
 #[cfg(test)]

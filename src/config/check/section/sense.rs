@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::config::check::host_word::canonical;
 use crate::config::check::section::Compiler;
 use crate::config::check::section::said::Said;
-use crate::config::check::section::servers::canonical;
 use crate::config::check::section::words::listed;
 use crate::config::lines::Span;
 use crate::lvs::{Family, Weight};

@@ -1,9 +1,9 @@
 //! Which real servers a section has: hostgroups expanded, each with its settings and its judges.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
-use crate::config::check::bindings::is_host_name;
+use crate::config::check::host_word::{canonical, is_possible_name, is_range};
 use crate::config::check::section::Compiler;
 use crate::config::check::section::judges::Members;
 use crate::config::check::section::line::ServerLine;
@@ -302,26 +302,4 @@ fn said_none(line: &ServerLine, said: &Said) -> bool {
 fn is_unknown(line: &ServerLine, said: &Said) -> bool {
     let is_lost = |judges: &super::judges::Judges| judges.is_given && judges.services.is_empty();
     is_lost(&line.judges) || !line.judges.is_given && is_lost(&said.judges)
-}
-
-/// A host under one name, however it is written.
-pub(in crate::config::check) fn canonical(host: &str) -> String {
-    match host.parse::<IpAddr>() {
-        Ok(address) => address.to_string(),
-        Err(_) => host.to_ascii_lowercase(),
-    }
-}
-
-/// Whether a name service could know it; digits and dots alone are a mistyped address.
-pub(crate) fn is_possible_name(word: &str) -> bool {
-    let is_of_address = |byte: u8| byte.is_ascii_digit() || byte == b'.';
-    is_host_name(word) && !word.bytes().all(is_of_address) && !is_range(word)
-}
-
-/// Whether it looks like several addresses: `10.0.0.1-10.0.0.5` or `10.0.0.1-5`.
-fn is_range(word: &str) -> bool {
-    let is_of_address = |byte: u8| byte.is_ascii_digit() || byte == b'.';
-    word.split_once('-').is_some_and(|(first, last)| {
-        first.parse::<Ipv4Addr>().is_ok() && last.bytes().all(is_of_address)
-    })
 }

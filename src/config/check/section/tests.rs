@@ -373,14 +373,14 @@ fn a_section_costs_no_look_at_the_hostgroups_of_the_others() {
     };
     let effort = |count: usize| {
         let text = farm(count);
-        crate::effort::looks(|| {
+        crate::effort::visits(|| {
             let (model, _) = load_text(&text).unwrap();
             assert_eq!(model.virtual_services.len(), count);
         })
     };
     let (few, many) = (effort(20), effort(200));
     assert!(few > 0);
-    assert!(many <= 10 * few, "{few} looks for 20, {many} for 200");
+    assert!(many <= 10 * few, "{few} visits for 20, {many} for 200");
 }
 
 #[test]

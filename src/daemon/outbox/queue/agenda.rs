@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::daemon::outbox::queue::Endpoint;
-use crate::effort::look;
+use crate::effort::visit;
 use crate::time::Mono;
 
 /// Connections to one receiver at once: one slow answer does not hold the rest, and a small
@@ -76,7 +76,7 @@ impl Line {
         while let Some(&(at, attempts, head)) = self.resting.first()
             && at <= now
         {
-            look();
+            visit();
             self.resting.pop_first();
             self.ready.insert((attempts, head));
         }
@@ -139,7 +139,7 @@ impl Agenda {
     pub(super) fn closed_groups(&self, now: Mono) -> impl Iterator<Item = u64> {
         let line = self.lines.get(&Endpoint::Relay);
         let lanes = line.into_iter().flat_map(|line| &line.collecting);
-        let lanes = lanes.inspect(|_| look());
+        let lanes = lanes.inspect(|_| visit());
         let closed = lanes.take_while(move |(closes, _)| *closes <= now);
         closed.map(|(_, head)| *head)
     }
@@ -152,7 +152,7 @@ impl Agenda {
             &*line
         });
         let ready = line.into_iter().flat_map(|line| &line.ready);
-        ready.inspect(|_| look()).map(|(_, head)| *head)
+        ready.inspect(|_| visit()).map(|(_, head)| *head)
     }
 
     /// The webhook that goes next, fewer attempts first; none while all there is must wait.
@@ -160,7 +160,7 @@ impl Agenda {
         while let Some((at, _)) = self.later.first()
             && *at <= now
         {
-            look();
+            visit();
             let (_, endpoint) = self.later.pop_first()?;
             let Some(line) = self.lines.get_mut(&endpoint) else {
                 continue;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::daemon::outbox::queue::{Entry, Lane, Queue};
-use crate::effort::look;
+use crate::effort::visit;
 
 /// Which bound is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +136,7 @@ impl Queue {
 
     /// Whether it is not under way. Few are at any time, so looking past them costs little.
     fn may_go(&self, number: u64) -> bool {
-        look();
+        visit();
         let Some(entry) = self.entries.get(&number) else {
             return false;
         };

@@ -556,9 +556,9 @@ fn a_mail_that_could_not_be_settled_waits_before_it_is_tried_again() {
     assert_eq!(seal_all(&mut queue, at(20)), [[1]]);
 }
 
-/// Most looks at lanes and messages for each message of a storm, on the average: twenty mails
+/// Most visits to lanes and messages for each message of a storm, on the average: twenty mails
 /// are looked at for each that leaves, and its lane at each change.
-const LOOKS_MOST: u64 = 40;
+const VISITS_MOST: u64 = 40;
 
 /// How a crowd of messages is spread.
 #[derive(Clone, Copy, Debug)]
@@ -617,7 +617,7 @@ fn storm(count: u64, crowd: Crowd) {
     }
 }
 
-/// However many lanes there are, each message of a storm costs the same few looks: no step
+/// However many lanes there are, each message of a storm costs the same few visits: no step
 /// walks over all of them.
 #[test]
 fn lanes_by_the_thousand_are_drained_without_walking_over_all_at_each_step() {
@@ -629,8 +629,8 @@ fn lanes_by_the_thousand_are_drained_without_walking_over_all_at_each_step() {
     ];
     for crowd in crowds {
         let count = 2_000;
-        let looks = crate::effort::looks(|| storm(count, crowd));
-        assert!(looks <= count * LOOKS_MOST, "{crowd:?}: {looks} looks");
+        let visits = crate::effort::visits(|| storm(count, crowd));
+        assert!(visits <= count * VISITS_MOST, "{crowd:?}: {visits} visits");
     }
 }
 

@@ -407,7 +407,18 @@ fn a_connection_is_held_to_where_its_name_is_checked() {
         let (_, actions) = play.check(&[]);
         let wires = held(&actions);
         let mut mine = wires.iter().filter(|wire| wire.host.as_str() == "w1");
-        let addresses = &mine.next().unwrap().addresses;
-        assert_eq!(*addresses, [checked.parse::<IpAddr>().unwrap()], "{answer}");
+        let there = Lead::To(vec![checked.parse().unwrap()]);
+        assert_eq!(mine.next().unwrap().lead, Some(there), "{answer}");
     }
+}
+
+#[test]
+fn a_connection_to_a_name_without_an_address_is_told_its_family() {
+    let hosts = ["w1"];
+    let mut model = fixture::model_of(vec![wired()], &hosts);
+    model.virtual_services.push(section(&hosts));
+    let mut play = Play::new(model);
+    let (_, actions) = play.check(&[]);
+    let lead = held(&actions)[0].lead.clone();
+    assert_eq!(lead, Some(Lead::Within(Family::V4)));
 }

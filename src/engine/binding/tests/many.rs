@@ -49,7 +49,7 @@ fn effort(count: usize, is_filled: bool) -> u64 {
     let one = entries.nth(count / 2).unwrap();
     let stranger = RealServerKey("10.9.9.9:80".parse().unwrap());
     one.servers = [(stranger, RealServer::new(Forwarding::Dr, Weight(1)))].into();
-    crate::effort::looks(|| look(&mut bindings, &table))
+    crate::effort::visits(|| look(&mut bindings, &table))
 }
 
 /// A section of so many names.
@@ -90,7 +90,7 @@ fn effort_of_names(count: usize, are_known: bool) -> u64 {
     for it in answers.iter_mut().filter(|_| !are_known) {
         it.answer = Err("no such name".to_owned());
     }
-    crate::effort::looks(|| assert_ne!(bindings.resolved(&answers), []))
+    crate::effort::visits(|| assert_ne!(bindings.resolved(&answers), []))
 }
 
 /// How much is looked up when so many names of one section, which all lead elsewhere, are found
@@ -109,11 +109,109 @@ fn effort_of_moved_names(count: usize) -> u64 {
         addresses.all(|address| address >= second)
     };
     assert!(!elsewhere(&bindings));
-    let looks = crate::effort::looks(|| {
+    let visits = crate::effort::visits(|| {
         bindings.succeeded(ServiceId(0), &good);
     });
     assert!(elsewhere(&bindings));
-    looks
+    visits
+}
+
+/// How much is looked up when of so many names of one section each second one is found good at the
+/// address of the one before it, which keeps it out.
+fn effort_of_refused_names(count: usize) -> u64 {
+    let names = names(count);
+    let mut bindings = named(&names);
+    let good = |name: &String| (HostName::new(name), HostVerdict::Up);
+    let good: BTreeMap<HostName, HostVerdict> = names.iter().map(good).collect();
+    let mut answers = answers(&names, 0);
+    bindings.resolved(&answers);
+    bindings.succeeded(ServiceId(0), &good);
+    for pair in answers.chunks_mut(2) {
+        pair[1].answer = pair[0].answer.clone();
+    }
+    bindings.resolved(&answers);
+    let visits = crate::effort::visits(|| {
+        bindings.succeeded(ServiceId(0), &good);
+    });
+    let told = bindings.told.values().flat_map(BTreeMap::values);
+    let kept_out = told.filter(|it| it.contains("so they would be one real server"));
+    assert_eq!(kept_out.count(), count / 2);
+    visits
+}
+
+/// A section of so many addresses that says this, of which the kernel has nothing, and a good
+/// verdict on each of them.
+fn of_addresses(count: usize, says: &str) -> (Bindings, BTreeMap<HostName, HostVerdict>) {
+    let addresses = (0..count).map(|at| format!("10.2.{}.{}", at / 250, at % 250));
+    let addresses: Vec<String> = addresses.collect();
+    let text = format!(
+        "hostgroup web {}\n\nwatch web\n service http\n  interval 10s\n  monitor \
+         http.monitor\n\nvirtual 10.1.0.1:80\n {says}\n real web\n service web:http\n",
+        addresses.join(" ")
+    );
+    let model = Arc::new(crate::config::load_text(&text).unwrap().0);
+    let mut bindings = Bindings::new(&model, &Saved::default(), at(0.0));
+    look(&mut bindings, &Table::default());
+    let good = |it: &String| (HostName::new(it), HostVerdict::Up);
+    (bindings, addresses.iter().map(good).collect())
+}
+
+/// How many of its real servers take clients.
+fn serving(bindings: &Bindings) -> usize {
+    let wanted = bindings
+        .desired()
+        .values()
+        .flat_map(|it| it.servers.values());
+    wanted
+        .filter(|it| matches!(it, ServerWish::In(settings) if settings.weight > Weight(0)))
+        .count()
+}
+
+/// How much is looked up when so many real servers are found good at once.
+fn effort_of_good_ones(count: usize, says: &str) -> u64 {
+    let (mut bindings, good) = of_addresses(count, says);
+    assert_eq!(serving(&bindings), 0);
+    let visits = crate::effort::visits(|| {
+        bindings.succeeded(ServiceId(0), &good);
+    });
+    assert_eq!(serving(&bindings), count);
+    visits
+}
+
+/// How much is looked up for a look at the table when half of so many real servers failed.
+fn effort_of_failed_ones(count: usize, says: &str) -> u64 {
+    let (mut bindings, mut verdicts) = of_addresses(count, says);
+    bindings.succeeded(ServiceId(0), &verdicts);
+    let reason = Reason::Timeout;
+    for verdict in verdicts.values_mut().skip(count / 2) {
+        *verdict = HostVerdict::Down(reason);
+    }
+    bindings.failed(at(1.0), ServiceId(0), Ruling::Passed, &verdicts, reason);
+    assert_eq!(serving(&bindings), count / 2);
+    crate::effort::visits(|| look(&mut bindings, &Table::default()))
+}
+
+#[test]
+fn verdicts_cost_as_much_as_their_section_is_long() {
+    for says in ["weight_from file", "weight_from check"] {
+        let [some, more, most] = [20, 40, 60].map(|count| effort_of_good_ones(count, says));
+        assert!(
+            some > 0 && most - more == more - some,
+            "{says}: {some} {more} {most}"
+        );
+    }
+}
+
+#[test]
+fn withdrawn_servers_cost_a_look_as_much_as_their_section_is_long() {
+    for says in ["remove", "quiesce", "drain 60s"] {
+        let says = format!("on_failure {says}");
+        let [some, more, most] = [20, 40, 60].map(|count| effort_of_failed_ones(count, &says));
+        assert!(
+            some > 0 && most - more == more - some,
+            "{says}: {some} {more} {most}"
+        );
+    }
 }
 
 #[test]
@@ -130,6 +228,15 @@ fn names_that_are_answered_at_once_cost_one_look_at_each_of_their_section() {
 #[test]
 fn names_that_enter_at_once_elsewhere_cost_one_look_at_each_of_their_section() {
     let [some, more, most] = [20, 40, 60].map(effort_of_moved_names);
+    assert!(
+        some > 0 && most - more == more - some,
+        "{some} {more} {most}"
+    );
+}
+
+#[test]
+fn names_that_are_kept_out_at_once_cost_one_look_at_each_of_their_section() {
+    let [some, more, most] = [20, 40, 60].map(effort_of_refused_names);
     assert!(
         some > 0 && most - more == more - some,
         "{some} {more} {most}"

@@ -473,6 +473,19 @@ fn what_nobody_judges_moves_with_its_name_at_once() {
     );
 }
 
+#[test]
+fn a_name_that_comes_to_an_address_of_the_file_stays_where_it_was() {
+    let mut farm = Farm::new(&[
+        "www/http 10.1.0.99",
+        "virtual 10.0.0.3:80/tcp none w1,10.1.0.9",
+    ]);
+    farm.resolves("w1", "10.1.0.1");
+    farm.said();
+    farm.resolves("w1", "10.1.0.9");
+    let said = farm.said().join("\n");
+    assert!(said.contains("as 10.1.0.9 has"), "{said}");
+}
+
 /// Four names of one section that nobody judges, first and then at these addresses; at which they
 /// are in the end.
 fn moved(first: [u8; 4], then: [u8; 4]) -> [u8; 4] {

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::*;
+use crate::engine::desired::{Given, GivenBy};
 use crate::engine::section::in_table::InTable;
 use crate::engine::section::live::ServedBy;
 use crate::engine::section::wanted::ServerRole;
@@ -19,6 +20,8 @@ use crate::model::{
 
 mod initial;
 mod kept;
+mod lines;
+mod moved;
 mod named;
 mod slow;
 mod weightless;
@@ -206,6 +209,17 @@ impl Story {
     fn succeeds(&mut self, expected: &str) {
         self.farm().succeeds("web/http");
         self.settles(expected);
+    }
+
+    /// The checks say from now on that these servers take this share of their weight.
+    fn weighs(&mut self, hosts: &[&str], share: u32) {
+        let web = self.farm().id("web/http");
+        for host in hosts {
+            let (host, share) = (HostName::new(host), GivenWeight::Percent(share));
+            let farm = self.farm();
+            farm.bindings
+                .weigh(fixture::at(0.0), web, &host, Some(share));
+        }
     }
 
     fn waits(&mut self, seconds: f64, expected: &str) {
@@ -482,7 +496,10 @@ fn min_live_keeps_servers_that_their_checks_give_weight_0() {
     for host in ["10.1.0.1", "10.1.0.2", "10.1.0.3"] {
         let host = HostName::new(host);
         let weight = GivenWeight::Absolute(0);
-        story.farm().bindings.weigh(web, &host, weight);
+        story
+            .farm()
+            .bindings
+            .weigh(fixture::at(0.0), web, &host, Some(weight));
     }
     story.succeeds("1=5 2=5 3=0");
     assert_eq!(story.role("10.1.0.1"), Some(ServerRole::Kept));
@@ -663,7 +680,10 @@ fn the_weight_comes_from_the_check_where_the_section_says_so() {
         let mut story = Story::found(options, kernel(&full));
         let web = story.farm().id("web/http");
         let weigh = |story: &mut Story, weight| {
-            story.farm().bindings.weigh(web, &host, weight);
+            story
+                .farm()
+                .bindings
+                .weigh(fixture::at(0.0), web, &host, Some(weight));
         };
         weigh(&mut story, GivenWeight::Absolute(3));
         story.succeeds(after);
@@ -691,17 +711,38 @@ fn of_two_checks_the_smaller_weight_counts_and_one_without_weight_says_nothing()
         let service = story.farm().id(service);
         let host = HostName::new("10.1.0.2");
         let weight = GivenWeight::Absolute(weight);
-        story.farm().bindings.weigh(service, &host, weight);
+        story
+            .farm()
+            .bindings
+            .weigh(fixture::at(0.0), service, &host, Some(weight));
+    };
+    let given_by = |story: &mut Story| -> Vec<String> {
+        let views = story.farm().bindings.real_servers();
+        let view = views
+            .into_iter()
+            .find(|view| view.hosts == [HostName::new("10.1.0.2")]);
+        let Some(GivenBy::Checks(given)) = view.and_then(|view| view.given_by) else {
+            return Vec::new();
+        };
+        let model = story.farm().bindings.model.clone();
+        let name = |it: &Given| model.service(it.service).name.to_string();
+        given.iter().map(name).collect()
     };
     weigh(&mut story, "web/http", 3);
     story.farm().succeeds("web/ftp");
     story.succeeds("1=5 2=3");
+    assert_eq!(given_by(&mut story), ["http"]);
     weigh(&mut story, "web/ftp", 4);
     story.farm().succeeds("web/ftp");
     story.settles("1=5 2=3");
     weigh(&mut story, "web/ftp", 2);
     story.farm().succeeds("web/ftp");
     story.settles("1=5 2=2");
+    assert_eq!(given_by(&mut story), ["ftp"]);
+    // Each of those that give it is named.
+    weigh(&mut story, "web/http", 2);
+    story.farm().succeeds("web/ftp");
+    assert_eq!(given_by(&mut story), ["http", "ftp"]);
 }
 
 #[test]

@@ -149,8 +149,8 @@ fn many_outages_that_both_have_by_one_number_cost_one_look_each_at_most() {
     let mut told = peer(&[]);
     told.ended = Arc::new(desk.engine.ended_outages());
     assert_eq!(desk.numbers().len(), 100);
-    let looks = crate::effort::looks(|| assert_eq!(desk.renumbers(told), []));
-    assert!(looks <= u64::from(COUNT), "{looks}");
+    let visits = crate::effort::visits(|| assert_eq!(desk.renumbers(told), []));
+    assert!(visits <= u64::from(COUNT), "{visits}");
 }
 
 #[test]

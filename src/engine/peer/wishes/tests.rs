@@ -84,11 +84,11 @@ fn a_thousand_services_that_are_disabled_on_the_other_director_cost_two_looks_ea
         ahead_micros: 0,
     };
     let wishes = (0..1_000).map(wish).collect();
-    let looks = crate::effort::looks(|| {
+    let visits = crate::effort::visits(|| {
         engine.handle(at(1.0), Event::PeerWishes(wishes));
     });
     assert_eq!(engine.wish_level().len(), 1_000);
-    assert!((1_000..=2_000).contains(&looks), "{looks}");
+    assert!((1_000..=2_000).contains(&visits), "{visits}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use super::*;
 use crate::engine::fixture;
 use crate::lvs::{Forwarding, RealServer, Scheduler, VirtualService, Weight};
-use crate::model::{DeclaredServer, DeclaredService, OwnRules};
+use crate::model::{Counts, DeclaredServer, DeclaredService, OwnRules};
 
 const WEB: ServiceId = ServiceId(0);
 const NOW: Wall = Wall::from_seconds(fixture::EPOCH);
@@ -218,7 +218,8 @@ fn a_restart_remembers_what_failed_and_a_reload_all_that_is_still_there() {
         restarted.restore(
             (&teller.model, &teller.model.service_names()),
             &teller.journal,
-            |_| true
+            |_| true,
+            |_, _, _| false
         ),
         []
     );
@@ -273,6 +274,7 @@ fn a_section_that_is_new_at_a_start_begins_with_the_failures_of_the_others() {
             (&teller.model, &teller.model.service_names()),
             &teller.journal,
             is_known,
+            |_, _, _| false,
         );
         teller.keep(actions);
         let verdicts: String = now.iter().map(|&port| teller.verdict(port, "h1")).collect();
@@ -300,12 +302,9 @@ fn records_that_make_no_sense_are_forgotten() {
         .insert("other".to_owned(), serde_json::json!(7));
     let mut tally = Tally::default();
     tally.declare(&model, &Past::default());
-    assert_eq!(
-        tally
-            .restore((&model, &model.service_names()), &journal, |_| true)
-            .len(),
-        2
-    );
+    let names = model.service_names();
+    let actions = tally.restore((&model, &names), &journal, |_| true, |_, _, _| false);
+    assert_eq!(actions.len(), 2);
 }
 
 #[test]
@@ -319,23 +318,30 @@ fn a_section_that_begins_to_listen_counts_what_was_counted_before() {
         ((3, 1), "+-", (3, 1), '+'),
         ((3, 1), "-", (3, 1), ' '),
         ((3, 1), "", (3, 1), ' '),
+        ((3, 1), "-", (1, 1), '-'),
+        ((3, 1), "+--", (2, 1), '-'),
     ];
     for ((fall, rise), story, (own_fall, own_rise), expected) in cases {
         let mut teller = Teller::new(vec![section(80, fall, rise, 500)]);
         teller.hear("h1", story);
-        for (unchanged, expected) in [(BTreeSet::new(), ' '), ([WEB].into(), expected)] {
+        for (unchanged, expected) in [([WEB].into(), expected), (BTreeSet::new(), ' ')] {
             let new = section(81, own_fall, own_rise, 500);
             let model = self::model(vec![section(80, fall, rise, 500), new]);
             let past = Past {
                 unchanged,
                 ..Past::default()
             };
-            let actions = teller.tally.declare(&model, &past);
+            let mut actions = teller.tally.declare(&model, &past);
+            actions.extend(teller.tally.recount(&model, NOW));
+            teller.keep(actions);
             assert_eq!(teller.verdict(81, "h1"), expected, "{story}");
-            assert_eq!(actions.len(), usize::from(expected == '-'), "{story}");
+            let kept = teller.journal.records.keys();
+            let of_it = kept.filter(|it| it.contains(":81/")).count();
+            assert_eq!(of_it, usize::from(expected == '-'), "{story}");
             // Once more as it was.
             let model = self::model(vec![section(80, fall, rise, 500)]);
-            teller.tally.declare(&model, &Past::default());
+            let actions = teller.tally.declare(&model, &past);
+            teller.keep(actions);
         }
     }
 }

@@ -7,13 +7,50 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Drained, Found, SectionState, Sections, Word, record};
-use crate::effort::look;
+use crate::effort::visit;
 use crate::engine::event::{Action, Contested, TableOutcome};
 use crate::engine::section::differing::differing;
 use crate::engine::section::wanted::{ServerRole, on_failure};
-use crate::lvs::{Desired, RealServerKey, Table, VirtualServiceKey, Weight};
-use crate::model::{Model, OnFailure};
-use crate::time::Now;
+use crate::lvs::{Desired, RealServerKey, ServerWish, Table, VirtualServiceKey, Weight};
+use crate::model::{DeclaredService, HostName, Model, OnFailure};
+use crate::time::{Mono, Now};
+
+/// The kernel's table at a look, and what was wanted then.
+type Look<'a> = (&'a Table, &'a Desired);
+
+impl SectionState {
+    /// Takes note where others emptied the section between two looks: who was in without a verdict
+    /// is to come back, and nobody else. `lacks` tells of a real server without an address, as
+    /// which a stranger counts: where the only one goes, nobody was found.
+    fn empties(&mut self, key: VirtualServiceKey, looks: [Look<'_>; 2], lacks: bool) -> bool {
+        let [before, (table, wanted)] = looks;
+        let is_theirs = |table: &Table| lacks && takes_clients(table, key);
+        let is_filled = is_filled(table, wanted, key) || is_theirs(table);
+        if self.found != Found::Filled || is_filled {
+            return false;
+        }
+        let is_as_found = |desired: &Desired, server: &RealServerKey| {
+            let wish = desired.get(&key).and_then(|it| it.servers.get(server));
+            wish == Some(&ServerWish::AsFound)
+        };
+        let taken = before.0.get(&key).into_iter().flat_map(|it| &it.servers);
+        let taken = taken.filter(|(_, found)| found.weight > Weight(0));
+        let taken = taken.map(|(&server, _)| server);
+        // What was wanted otherwise at either look was no one else's doing.
+        let taken = taken.filter(|it| is_as_found(before.1, it) && is_as_found(wanted, it));
+        let taken: BTreeSet<RealServerKey> = taken.collect();
+        if !taken.is_empty() {
+            self.put_in.extend(taken);
+            return true;
+        }
+        let mut roles = self.roles.values();
+        let is_emptied = is_theirs(before.0) && roles.all(|role| *role == ServerRole::AsFound);
+        if is_emptied {
+            self.found = Found::Empty { since: Mono::ZERO };
+        }
+        is_emptied
+    }
+}
 
 impl Sections {
     /// The kernel's table was looked at; answers with the sections to decide over anew.
@@ -57,15 +94,14 @@ impl Sections {
             let Some(section) = model.virtual_services.get(state.index) else {
                 continue;
             };
-            let drains = |(host, port): &Word| {
-                let mut declared = section.servers.iter();
-                let declared = declared.find(|it| it.host == *host && it.port == *port);
-                let own = declared.map(|it| it.own).unwrap_or_default();
-                matches!(on_failure(section, own), OnFailure::Drain(_))
-            };
+            if state.memories.is_empty() {
+                continue;
+            }
+            let draining = draining(section);
             for (word, memory) in &mut state.memories {
+                let drains = draining.contains(&(&word.0, word.1));
                 let out = memory.out.as_mut().filter(|it| it.drained == Drained::No);
-                let Some(out) = out.filter(|_| drains(word)) else {
+                let Some(out) = out.filter(|_| drains) else {
                     continue;
                 };
                 let Some(server) = address(key, word) else {
@@ -75,7 +111,7 @@ impl Sections {
                 if state.roles.get(&server) == Some(&ServerRole::Kept) {
                     continue;
                 }
-                look();
+                visit();
                 let entry = actual.get(&key);
                 let found = entry.and_then(|entry| entry.servers.get(&server));
                 let weight = found.map_or(Weight(0), |found| found.weight);
@@ -107,7 +143,7 @@ impl Sections {
             then.servers == now.servers
         });
         for key in &keys {
-            look();
+            visit();
             // A server without a verdict counts as serving where the kernel has it. While verdicts
             // are waited for, one that failed is kept only where the kernel has it. One that was
             // put in for want of others is as found from then on.
@@ -123,19 +159,14 @@ impl Sections {
         if !Arc::ptr_eq(&wanted_before, wanted) {
             keys.extend(differing(&wanted_before, wanted, |then, now| then == now));
         }
+        let looks = [(&*table_before, &*wanted_before), (&**table, &**wanted)];
         for key in keys {
-            look();
+            visit();
             let Some(state) = self.states.get_mut(&key) else {
                 continue;
             };
-            let mut roles = state.roles.values();
-            let is_all_as_found = roles.all(|role| *role == ServerRole::AsFound);
-            let is_theirs = || takes_clients(table, key) && lacks(state);
-            let is_filled = || is_filled(table, wanted, key) || is_theirs();
-            if state.found == Found::Filled && is_all_as_found && !is_filled() {
-                state.found = Found::Emptied;
-                changed.insert(key);
-            }
+            let lacks = lacks(state);
+            changed.extend(state.empties(key, looks, lacks).then_some(key));
         }
         changed
     }
@@ -156,8 +187,9 @@ impl Sections {
         mine.copied().collect()
     }
 
-    /// Takes note how sections that were never looked at are found; answers with them. Of those
-    /// with an `addressless` real server what nobody declared may be that one.
+    /// Takes note how sections are found that were never looked at, and in which of those that were
+    /// found empty somebody is now; answers with them. Of those with an `addressless` real server
+    /// what nobody declared may be that one.
     pub(super) fn look_at_new(
         &mut self,
         now: Now,
@@ -168,19 +200,29 @@ impl Sections {
             return seen;
         };
         for (&key, state) in &mut self.states {
-            if state.found != Found::Unseen || !wanted.contains_key(&key) {
+            if state.found == Found::Filled || !wanted.contains_key(&key) {
                 continue;
             }
             let is_theirs = || takes_clients(table, key) && has_addressless(state);
-            state.found = if is_filled(table, wanted, key) || is_theirs() {
+            let found = if is_filled(table, wanted, key) || is_theirs() {
                 Found::Filled
+            } else if let Found::Empty { .. } = state.found {
+                continue;
             } else {
                 Found::Empty { since: now.mono }
             };
+            state.found = found;
             seen.insert(key);
         }
         seen
     }
+}
+
+/// The real servers of a section that drain when they are withdrawn.
+fn draining(section: &DeclaredService) -> BTreeSet<(&HostName, u16)> {
+    let servers = section.servers.iter().inspect(|_| visit());
+    let drain = servers.filter(|it| matches!(on_failure(section, it.own), OnFailure::Drain(_)));
+    drain.map(|it| (&it.host, it.port)).collect()
 }
 
 /// Whether at least one real server of the virtual service is in, with a weight above 0. Strangers

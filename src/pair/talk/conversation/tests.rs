@@ -250,7 +250,7 @@ fn what_is_delivered_costs_no_look_at_what_is_wished() {
     };
     let mut own = own(&[]);
     own.wishes = Arc::new((0..1_000).map(|number| wish(number, 1)).collect());
-    let looks = crate::effort::looks(|| {
+    let visits = crate::effort::visits(|| {
         for number in 0..1_000 {
             one.tell(own.clone());
             one.deliver(
@@ -261,7 +261,7 @@ fn what_is_delivered_costs_no_look_at_what_is_wished() {
         }
     });
     assert_eq!(two.delivered().len(), 1_000);
-    assert_eq!(looks, 1_000);
+    assert_eq!(visits, 1_000);
     // One that is another one is told alone.
     let mut wishes = Vec::clone(&own.wishes);
     wishes[7] = wish(7, 2);

@@ -5,29 +5,20 @@ use super::*;
 
 const FIVE: [(&str, u32); 3] = [("10.1.0.1", 5), ("10.1.0.2", 5), ("10.1.0.3", 5)];
 
-/// The checks say from now on that these servers take this share of their weight.
-fn weigh(story: &mut Story, hosts: &[&str], share: u32) {
-    let web = story.farm().id("web/http");
-    for host in hosts {
-        let (host, share) = (HostName::new(host), GivenWeight::Percent(share));
-        story.farm().bindings.weigh(web, &host, share);
-    }
-}
-
 #[test]
 fn a_server_that_is_kept_stays_at_the_weight_that_its_check_gave_it() {
     let all = ["10.1.0.1", "10.1.0.2", "10.1.0.3"];
     let options = "check w=100 min_live=2";
     let mut story = Story::found(options, kernel(&FIVE));
-    weigh(&mut story, &all, 5);
+    story.weighs(&all, 5);
     story.succeeds("1=5 2=5 3=5");
     story.fails("1 2", "1=5 3=5");
     assert_eq!(story.role("10.1.0.1"), Some(ServerRole::Kept));
     // With less than a healthy one has as well.
-    weigh(&mut story, &["10.1.0.3"], 50);
+    story.weighs(&["10.1.0.3"], 50);
     story.fails("1 2", "1=5 3=50");
     // Its check gave it 0: as much as those that are healthy, not all of the file's.
-    weigh(&mut story, &["10.1.0.1"], 0);
+    story.weighs(&["10.1.0.1"], 0);
     story.fails("1 2", "1=50 3=50");
     // Nobody is healthy, and nothing says more than the file.
     story.fails("1 2 3", "1=100 3=50");
@@ -37,19 +28,19 @@ fn a_server_that_is_kept_stays_at_the_weight_that_its_check_gave_it() {
 fn a_restart_gives_one_that_is_kept_no_more_than_those_beside_it_have() {
     let options = "check w=100 min_live=2";
     let mut story = Story::found(options, kernel(&FIVE));
-    weigh(&mut story, &["10.1.0.1", "10.1.0.2", "10.1.0.3"], 5);
+    story.weighs(&["10.1.0.1", "10.1.0.2", "10.1.0.3"], 5);
     story.succeeds("1=5 2=5 3=5");
     story.fails("1 2", "1=5 3=5");
     story.restarts(options);
     story.settles("1=5 3=5");
-    weigh(&mut story, &["10.1.0.3"], 7);
+    story.weighs(&["10.1.0.3"], 7);
     story.fails("1 2", "1=7 3=7");
 }
 
 #[test]
 fn one_without_a_verdict_gets_no_more_than_those_that_are_healthy() {
     let mut story = Story::found("check w=100 in", kernel(&[]));
-    weigh(&mut story, &["10.1.0.1"], 5);
+    story.weighs(&["10.1.0.1"], 5);
     // The first verdict; of the others there is none.
     let web = story.farm().id("web/http");
     let first = [(HostName::new("10.1.0.1"), HostVerdict::Up)].into();

@@ -3,21 +3,11 @@
 use super::*;
 use crate::engine::event::ManualWish;
 
-/// Its check says this weight of a real server from now on.
-fn weigh(story: &mut Story, host: &str, weight: u32) {
-    let web = story.farm().id("web/http");
-    let weight = GivenWeight::Percent(weight);
-    story
-        .farm()
-        .bindings
-        .weigh(web, &HostName::new(host), weight);
-}
-
 #[test]
 fn servers_with_weight_0_by_their_checks_do_not_serve() {
     let mut story = Story::new("check fallback=10.1.0.9");
     for host in ["10.1.0.1", "10.1.0.2", "10.1.0.3"] {
-        weigh(&mut story, host, 0);
+        story.weighs(&[host], 0);
     }
     story.succeeds("1=0 2=0 3=0 9=1");
     assert_eq!(story.served_by(), Some(ServedBy::Fallback));
@@ -29,13 +19,13 @@ fn servers_with_weight_0_by_their_checks_do_not_serve() {
     story.asks("10.1.0.2", ManualWish::Weight { weight: 3 }, "2=3");
     assert_eq!(story.served_by(), Some(ServedBy::Servers));
     story.enables("10.1.0.2", "2=0 9=1");
-    weigh(&mut story, "10.1.0.2", 100);
+    story.weighs(&["10.1.0.2"], 100);
     story.fails("1 3", "2=5");
     assert_eq!(story.served_by(), Some(ServedBy::Servers));
     // Nobody in their place: nobody serves.
     let mut story = Story::new("check");
     for host in ["10.1.0.1", "10.1.0.2", "10.1.0.3"] {
-        weigh(&mut story, host, 0);
+        story.weighs(&[host], 0);
     }
     story.succeeds("1=0 2=0 3=0");
     assert_eq!(story.served_by(), Some(ServedBy::Nobody));

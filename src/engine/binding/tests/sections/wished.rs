@@ -492,7 +492,7 @@ fn a_wish_costs_as_much_as_its_section_is_long() {
             caution: Caution::Force,
         };
         let now = farm.now();
-        crate::effort::looks(|| {
+        crate::effort::visits(|| {
             let (answer, _) = farm.bindings.order(now, &order);
             assert!(answer.unwrap().contains("weight 0"));
         })

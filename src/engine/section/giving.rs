@@ -1,0 +1,47 @@
+//! Which weight do the checks of a host give it, and does the latest one still say so?
+//!
+//! A check that gives none leaves the weight as it was (docs/monitors.md), whether it is good or
+//! fails: who reads a weight is told of that. Pure.
+
+use crate::lvs::GivenWeight;
+use crate::time::Wall;
+
+/// What the checks of a service give a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Giving {
+    /// The latest gave this weight.
+    Gives(GivenWeight),
+    /// An earlier one gave it, and it is kept.
+    Gave {
+        /// The weight.
+        weight: GivenWeight,
+        /// Since then they give none.
+        none_since: Wall,
+    },
+}
+
+impl Giving {
+    /// The weight that counts.
+    #[must_use]
+    pub const fn weight(self) -> GivenWeight {
+        match self {
+            Self::Gives(weight) | Self::Gave { weight, .. } => weight,
+        }
+    }
+
+    /// Behind one more check, which gave this weight or none; none while none ever did.
+    pub(crate) fn next(
+        before: Option<Self>,
+        given: Option<GivenWeight>,
+        now: Wall,
+    ) -> Option<Self> {
+        match (before, given) {
+            (_, Some(weight)) => Some(Self::Gives(weight)),
+            (Some(Self::Gives(weight)), None) => Some(Self::Gave {
+                weight,
+                none_since: now,
+            }),
+            (Some(Self::Gave { .. }) | None, None) => before,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What is wanted of the fallback of a section, and when may it be used?
+//!
+//! It serves where nobody else does (D15), and not before the first verdicts (D16). Pure.
+
+use crate::engine::manual::Effect;
+use crate::engine::section::live::{FallbackUse, ServedBy};
+use crate::engine::section::wanted::{Facts, ServerRole, Wanted, over, serving_beside};
+use crate::lvs::{ServerWish, Weight};
+use crate::time::Mono;
+
+/// Whether the fallback may be used while first verdicts are waited for until then.
+pub(super) fn fallback_use(facts: &Facts<'_>, grace: Option<Mono>) -> FallbackUse {
+    let is_served_beside = !facts.addressless.is_empty() && !serving_beside(facts).is_empty();
+    match (facts.fallback, grace) {
+        (None, _) => FallbackUse::None,
+        (Some(_), None) if is_served_beside => FallbackUse::HeldBack,
+        (Some(_), None) => FallbackUse::Ready,
+        (Some(_), Some(_)) => FallbackUse::NotYet,
+    }
+}
+
+/// The weight of the fallback while it is in; 0 where it is not to be in.
+pub(super) fn fallback_weight(facts: &Facts<'_>) -> Weight {
+    let own = facts.section.fallback.as_ref();
+    let own = own.map_or(Weight(0), |fallback| fallback.settings.weight);
+    match facts.fallback_wished {
+        None => own,
+        Some(Effect::Weight(weight)) => weight,
+        Some(Effect::Out) => Weight(0),
+    }
+}
+
+/// Puts the fallback where it belongs. `is_held_back` tells whether it may not be put in.
+pub(super) fn put_fallback(
+    wanted: &mut Wanted,
+    facts: &Facts<'_>,
+    is_needed: bool,
+    (by, is_held_back): (ServedBy, bool),
+) {
+    if let (Some(key), Some(fallback)) = (facts.fallback, &facts.section.fallback) {
+        let (wish, role) = match (is_needed, by) {
+            (true, _) => (ServerWish::In(fallback.settings), ServerRole::FallbackIn),
+            (false, ServedBy::NobodyYet) if facts.put_in.contains(&key) => {
+                (ServerWish::In(fallback.settings), ServerRole::FallbackIn)
+            }
+            // It may have been in before a restart: nobody else serves yet.
+            (false, ServedBy::NobodyYet) => (ServerWish::AsFound, ServerRole::AsFound),
+            (false, ServedBy::Nobody) if is_held_back => (ServerWish::AsFound, ServerRole::AsFound),
+            (
+                false,
+                ServedBy::Fallback | ServedBy::Servers | ServedBy::TooFew | ServedBy::Nobody,
+            ) => (ServerWish::Out, ServerRole::FallbackOut),
+        };
+        wanted.put(key, over(facts.fallback_wished, wish, role), role);
+    }
+}

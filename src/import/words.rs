@@ -1,0 +1,80 @@
+//! What does a word mean that both files may have: a host, a port, a weight, a netmask, a sender?
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::config::is_possible_name;
+use crate::import::plan::Server;
+use crate::import::{Place, Remarks};
+use crate::lvs::{Family, Forwarding, VirtualServiceKey, Weight};
+
+/// Whether a word can stand in a hostgroup.
+pub(super) fn is_host(word: &str) -> bool {
+    word.parse::<IpAddr>().is_ok() || is_possible_name(word)
+}
+
+/// Only `masq` can change the port (D12); the program corrects it as well. In the table a server of
+/// a firewall mark has none; its checks go to the one that it is listed with.
+pub(super) fn fit_port(
+    server: &mut Server,
+    key: VirtualServiceKey,
+    place: &Place,
+    remarks: &mut Remarks,
+) {
+    let Some(own) = key.port() else {
+        return;
+    };
+    if server.port == 0 {
+        server.port = own;
+    }
+    let keeps_port = server.settings.forwarding != Forwarding::Nat;
+    if keeps_port && server.port != own && own != 0 {
+        let forwarding = server.settings.forwarding;
+        let text = format!(
+            "{forwarding} cannot change the port: packets reach {} at port {own}, not {}",
+            server.host, server.port
+        );
+        remarks.tolerated(place, text);
+    }
+}
+
+/// A weight, at most what a file may ask for.
+pub(super) fn weight(text: &str, place: &Place, remarks: &mut Remarks) -> Weight {
+    let number = text.parse().ok().filter(|it| *it <= Weight::MAX);
+    Weight(number.unwrap_or_else(|| {
+        let text = format!("a weight above {} is taken as {}", Weight::MAX, Weight::MAX);
+        remarks.lost(place, text);
+        Weight::MAX
+    }))
+}
+
+/// A netmask as persistence granularity: dotted for IPv4, a prefix length for IPv6.
+pub(super) fn granularity(text: &str, family: Family) -> Option<u32> {
+    match family {
+        Family::V4 => {
+            let mask: u32 = text.parse::<Ipv4Addr>().ok()?.into();
+            let is_mask = mask != 0 && mask.leading_ones() + mask.trailing_zeros() == 32;
+            is_mask.then_some(mask)
+        }
+        Family::V6 => text.parse().ok().filter(|bits| (1..=128).contains(bits)),
+    }
+}
+
+/// The address of a From line: what stands in `<>`, or all of it.
+pub(super) fn address_of(text: &str) -> Option<String> {
+    let text = unquoted(text);
+    let inner = text.rsplit_once('<').map_or(text, |(_, rest)| rest);
+    let inner = inner.strip_suffix('>').unwrap_or(inner).trim();
+    let is_address = !inner.is_empty()
+        && inner.bytes().all(|byte| byte.is_ascii_graphic())
+        && !inner.contains(['"', '\'', '\\', '<', '>', ','])
+        // An option of whoever sends the mail.
+        && !inner.starts_with('-');
+    is_address.then(|| inner.to_owned())
+}
+
+/// A value without the quotes around it.
+pub(super) fn unquoted(text: &str) -> &str {
+    let text = text.trim();
+    let inner = text.strip_prefix('"').unwrap_or(text);
+    inner.strip_suffix('"').unwrap_or(inner)
+}
