@@ -226,6 +226,14 @@ impl Bindings {
         let nowhere = hosts.keys();
         let nowhere = nowhere.filter(|host| self.leads_nowhere(service, host));
         let nowhere: BTreeSet<HostName> = nowhere.cloned().collect();
+        let mut not_good = hosts.iter().filter(|(_, it)| **it != HostVerdict::Up);
+        let is_at_no_server = hosts.values().any(|it| matches!(it, HostVerdict::Down(_)))
+            && not_good.all(|(host, _)| nowhere.contains(host));
+        let whole = match (apart.whole, is_at_no_server) {
+            (Whole::Counts, false) => Whole::Counts,
+            (Whole::Changing, _) => Whole::Changing,
+            (Whole::Counts | Whole::AtNoServer, _) => Whole::AtNoServer,
+        };
         let Some(judge) = self.judges.get_mut(&service) else {
             return actions;
         };
@@ -244,8 +252,9 @@ impl Bindings {
                 judge.heard(&part);
             }
         };
-        match apart.whole {
+        match whole {
             Whole::Counts => fail(judge, Part::Whole, service_reason),
+            Whole::AtNoServer => _ = judge.heard(&Part::Whole),
             Whole::Changing => {}
         }
         let mut good = Vec::new();
@@ -253,10 +262,7 @@ impl Bindings {
         for (host, verdict) in hosts {
             let part = Part::Host(host.clone());
             match verdict {
-                // It was at no server.
-                HostVerdict::Down(Reason::Dns) if nowhere.contains(host) => {
-                    judge.heard(&part);
-                }
+                HostVerdict::Down(_) if nowhere.contains(host) => _ = judge.heard(&part),
                 HostVerdict::Down(reason) => fail(judge, part, *reason),
                 HostVerdict::Up => good.push(part),
                 HostVerdict::Unknown(_) => {
@@ -273,9 +279,9 @@ impl Bindings {
             actions.push(unclear_note(service, unclear));
         }
         is_news |= self.latch(now, service, &bad, &mut actions);
-        let whole = match (ruling, apart.whole) {
+        let whole = match (ruling, whole) {
             (Ruling::Passed | Ruling::HeldBack, Whole::Counts) => Opinion::Bad(service_reason),
-            (Ruling::Blind, _) | (_, Whole::Changing) => Opinion::Unknown,
+            (Ruling::Blind, _) | (_, Whole::Changing | Whole::AtNoServer) => Opinion::Unknown,
         };
         let mut sections = self.count_report(service, whole, hosts, &mut actions);
         sections.extend(apart.keys);
@@ -305,7 +311,7 @@ impl Bindings {
         judge.is_unclear_said = false;
         let (mut is_news, whole) = match apart.whole {
             Whole::Counts => (judge.good(&Part::Whole), Opinion::Good),
-            Whole::Changing => (false, Opinion::Unknown),
+            Whole::Changing | Whole::AtNoServer => (false, Opinion::Unknown),
         };
         for host in hosts.keys() {
             is_news |= judge.good(&Part::Host(host.clone()));

@@ -35,6 +35,8 @@ pub(super) enum Whole {
     Counts,
     /// It is about changed addresses only.
     Changing,
+    /// What it found bad are names that lead to no server yet.
+    AtNoServer,
 }
 
 impl Bindings {

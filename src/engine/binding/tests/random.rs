@@ -209,6 +209,16 @@ impl Naive {
         self.addresses.get(host).is_some_and(|it| it.1.is_some())
     }
 
+    /// Whether a name of the lines that a service looks at has no address yet, so that what fails
+    /// there failed at no server.
+    fn leads_nowhere(&self, service: &str, host: &str) -> bool {
+        let lines = self.lines();
+        let mut own = lines.iter().filter(|line| line.service == service);
+        own.any(|line| line.host == host || line.part == "*")
+            && lines.iter().any(|line| line.host == host)
+            && self.address(host).is_none()
+    }
+
     /// Whether a report says something about the service that is not due to changed addresses.
     fn is_about_others(&self, service: &str, is_down: impl Fn(&str) -> bool) -> bool {
         let members = self.members(service).unwrap_or_default();
@@ -247,7 +257,11 @@ impl Naive {
         for host in self.members(service).unwrap_or_default() {
             self.say_elsewhere(service, &host, down != "?" && !is_named(&host));
         }
-        let whole = self.is_about_others(service, is_named);
+        let members = self.members(service).unwrap_or_default();
+        let mut named = members.iter().filter(|host| is_named(host)).peekable();
+        let is_at_no_server =
+            named.peek().is_some() && named.all(|host| self.leads_nowhere(service, host));
+        let whole = self.is_about_others(service, is_named) && !is_at_no_server;
         for line in lines.iter().filter(|line| line.service == service) {
             self.heard.insert(line.judged(), Heard::Yes);
             let is_down = match (line.part.as_str(), down) {
@@ -255,6 +269,7 @@ impl Naive {
                 ("*", _) => true,
                 (_, "?") => continue,
                 (host, _) if self.is_elsewhere(host) => continue,
+                (host, _) if is_named(host) && self.leads_nowhere(service, host) => continue,
                 (host, _) => is_named(host),
             };
             if is_down && !is_open {

@@ -58,7 +58,12 @@ fn names_in_place_of_addresses_take_no_server_out() {
     let (ones, named_ones) = (one("10.1.0.2"), one("w2"));
     let ones: Vec<&str> = ones.iter().map(String::as_str).collect();
     let named_ones: Vec<&str> = named_ones.iter().map(String::as_str).collect();
-    for by in [By::Reload, By::Restart] {
+    let both = [By::Reload, By::Restart];
+    let betweens = [None, Some(By::Reload), Some(By::Restart)];
+    let ways = both
+        .into_iter()
+        .flat_map(|by| betweens.map(|between| (by, between)));
+    for (by, between) in ways {
         for (lines, named) in [(&[EACH][..], &[NAMED][..]), (&ones, &named_ones)] {
             let mut story = by_address(lines);
             story.gets(by, named);
@@ -74,9 +79,10 @@ fn names_in_place_of_addresses_take_no_server_out() {
             let until = story.farm().seconds + 9_000.0;
             story.farm().waits_until(until);
             story.rests();
-            // A restart goes on with that.
-            story.gets(By::Restart, named);
-            story.rests();
+            if let Some(again) = between {
+                story.gets(again, named);
+                story.rests();
+            }
             story.farm().resolves("w1", "10.1.0.1");
             story.rests();
             story.farm().resolves("w2", "10.1.0.2");
@@ -87,6 +93,25 @@ fn names_in_place_of_addresses_take_no_server_out() {
             }
             story.rests();
         }
+    }
+}
+
+#[test]
+fn a_service_that_failed_at_no_server_takes_none_out_as_a_whole() {
+    let line = |host: &str| format!("one/http {host} 10.0.0.3:80/tcp {host} -B");
+    for by in [By::Reload, By::Restart] {
+        let mut story = by_address(&[EACH]);
+        story.gets(
+            by,
+            &["web/http 10.1.0.1 10.0.0.3:80/tcp each -B", &line("w2")],
+        );
+        story.farm().fails_to_resolve("w2");
+        story.farm().fails("one/http", "w2");
+        story.rests();
+        story.farm().resolves("w2", "10.1.0.2");
+        story.rests();
+        story.farm().fails("one/http", "w2");
+        story.settles("1=5");
     }
 }
 
