@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use crate::import::keepalived::blocks::Block;
 use crate::import::plan::Plan;
-use crate::import::{Files, Format, Reading, Remarks, SERVERS_MAX};
+use crate::import::{Files, Format, Reading, Remarks, SERVERS_MAX, shown};
 
 pub(super) use blocks::begins_block;
 pub(super) use lines::is_include;
@@ -79,4 +79,21 @@ fn timer(text: &str) -> Option<Duration> {
 /// A `BOOL`; a word alone means yes.
 fn is_on(block: &Block) -> bool {
     !matches!(block.word(1), Some("off" | "no" | "false"))
+}
+
+/// Says what stands behind the words that a statement takes: keepalived drops it without a word.
+fn swallowed(line: &Block, takes: usize, remarks: &mut Remarks) {
+    if let Some(first) = line.args().get(takes) {
+        let count = match takes {
+            0 => "no word",
+            1 => "one word",
+            _ => "two words",
+        };
+        let (name, first) = (shown(line.name()), shown(first));
+        let text = format!(
+            "{name} takes {count}: keepalived drops what follows on the line, \"{first}\" on; write \
+             it on a line of its own"
+        );
+        remarks.tolerated(&line.place, text);
+    }
 }

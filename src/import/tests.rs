@@ -767,6 +767,11 @@ const VIRTUAL_SERVERS: &[Case<'_>] = &[
         &[],
     ),
     ("mh-port", &["scheduler wlc\n"], &["mh-port"]),
+    (
+        "lvs_sched sh\nsh-port sh-fallback\npersistence_timeout 50 60",
+        &["scheduler sh sh-port\n", "persistent 50\n"],
+        &[],
+    ),
     ("lvs_method TUN", &["forward tun\n"], &[]),
     (
         "lvs_method TUN type gre csum",
@@ -980,6 +985,30 @@ fn members_of_a_group_that_do_not_fit_are_left_out_one_by_one() {
     assert_eq!(virtuals, ["virtual 10.0.0.5:80"]);
     assert_eq!(lost.len(), 1, "{lost:?}");
     assert!(lost[0].contains("10.0.0.9 is of the other"), "{lost:?}");
+}
+
+#[test]
+fn what_stands_behind_a_statement_of_keepalived_is_said() {
+    for (line, expected) in [
+        ("sh-port sh-fallback", "sh-port takes no word"),
+        (
+            "persistence_timeout 50 60",
+            "persistence_timeout takes one word",
+        ),
+        (
+            "sorry_server 10.0.0.9 80 inhibit",
+            "sorry_server takes two words",
+        ),
+    ] {
+        let inner = format!(" lvs_sched sh\n {line}\n}}\n");
+        let whole = keepalived("");
+        let imported = of(
+            Format::Keepalived,
+            &(whole.strip_suffix("}\n").unwrap().to_owned() + &inner),
+        );
+        let mut said = imported.remarks.iter().map(|it| it.text.as_str());
+        assert!(said.any(|it| it.starts_with(expected)), "{expected}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::config::diagnostic::nearest;
 use crate::import::checks::{Check, Content, Exits, MendedPages, PLUGINS_NEEDED, Page, argument};
 use crate::import::keepalived::blocks::{Block, CHECKERS, Extent};
 use crate::import::keepalived::virtual_server::{PAUSE_MAX, unknown};
-use crate::import::keepalived::{is_on, timer};
+use crate::import::keepalived::{is_on, swallowed, timer};
 use crate::import::plan::{Policy, Server, Service};
 use crate::import::words::is_host;
 use crate::import::{Remarks, shown};
@@ -45,23 +45,11 @@ pub(super) struct Defaults {
     delay_loop: Option<Duration>,
 }
 
-/// Says what stands behind the one value of a statement: keepalived drops it without a word.
-fn swallowed(line: &Block, remarks: &mut Remarks) {
-    if let [_, first, ..] = line.args() {
-        let (name, first) = (line.name(), shown(first));
-        let text = format!(
-            "{name} takes one word: keepalived drops what follows it on the line, \"{first}\" on; write it \
-             on a line of its own"
-        );
-        remarks.tolerated(&line.place, text);
-    }
-}
-
 impl Defaults {
     /// Takes a line that may stand on all levels.
     pub(super) fn take(&mut self, line: &Block, remarks: &mut Remarks) {
         let value = line.word(1);
-        swallowed(line, remarks);
+        swallowed(line, 1, remarks);
         let mut span =
             |place: &mut Option<Duration>| match value.and_then(timer).filter(|it| !it.is_zero()) {
                 Some(span) => *place = Some(span.min(PAUSE_MAX)),

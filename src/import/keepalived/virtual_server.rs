@@ -9,8 +9,8 @@ use crate::import::keepalived::blocks::{Block, Extent};
 use crate::import::keepalived::checker::{self, Defaults};
 use crate::import::keepalived::forwarding::forwarding;
 use crate::import::keepalived::globals::Globals;
-use crate::import::keepalived::is_on;
 use crate::import::keepalived::keys::{keys, leading, reachable};
+use crate::import::keepalived::{is_on, swallowed};
 use crate::import::plan::{
     Entry, Plan, Policy, Section, Server, THRESHOLD_MAX, fit_settings, flag_of, scheduler_of,
 };
@@ -24,6 +24,29 @@ use crate::model::{Counts, Initial, OnExit, OnFailure, OwnRules, WeightFrom};
 
 /// Words of the block itself that say nothing about the table or the checks.
 const SILENT: [&str; 3] = ["snmp_name", "log_all_failures", "hysteresis"];
+
+/// How many words statements take at most, those of [`Defaults`] apart; none where any number may
+/// stand. A word of no statement is that of a flag of the scheduler.
+fn takes(statement: &str, is_flag: bool) -> Option<usize> {
+    match statement {
+        "ops" | "omega" | "ha_suspend" => Some(0),
+        "protocol"
+        | "ip_family"
+        | "lvs_sched"
+        | "lb_algo"
+        | "weight"
+        | "quorum"
+        | "smtp_alert"
+        | "hysteresis"
+        | "uthreshold"
+        | "lthreshold"
+        | "persistence_timeout"
+        | "persistence_engine"
+        | "persistence_granularity" => Some(1),
+        "sorry_server" => Some(2),
+        _ => is_flag.then_some(0),
+    }
+}
 
 /// A section; none where it cannot be one, with a remark.
 pub(super) fn section(
@@ -168,6 +191,10 @@ impl<'a> Reading<'a> {
 
     fn line(&mut self, line: &'a Block, remarks: &mut Remarks) {
         let place = &line.place;
+        let flag = flag_of(&self.settings.scheduler, line.name());
+        if let Some(takes) = takes(line.name(), flag.is_some()) {
+            swallowed(line, takes, remarks);
+        }
         match line.name() {
             "real_server" | "protocol" | "ip_family" => {}
             "lvs_sched" | "lb_algo" => {
@@ -216,7 +243,7 @@ impl<'a> Reading<'a> {
             "virtualhost" | "alpha" | "connect_timeout" | "retry" | "delay_before_retry"
             | "delay_loop" | "inhibit_on_failure" | "warmup" => self.defaults.take(line, remarks),
             word if SILENT.contains(&word) => {}
-            word => match flag_of(&self.settings.scheduler, word) {
+            _ => match flag {
                 Some(flag) => self.settings.flags = self.settings.flags.with(flag),
                 None => unknown(line, remarks),
             },
@@ -317,6 +344,9 @@ impl<'a> Reading<'a> {
         let mut smtp_alert = None;
         let mut is_unread = false;
         for line in &block.inner {
+            if let Some(takes) = takes(line.name(), false) {
+                swallowed(line, takes, remarks);
+            }
             match line.name() {
                 "weight" => server.settings.weight = weight_of(line, self.weight, remarks),
                 "lvs_method" | "lb_kind" => {
