@@ -33,8 +33,8 @@ impl Engine {
         let old = std::mem::replace(&mut self.model, model);
         let model = Arc::clone(&self.model);
         let places = places(&old, &model);
-        let past = self.past(&old, &places);
         let turned = self.bindings.turned(&model);
+        let past = self.past(&old, &places, &turned);
 
         actions.extend(self.tripwires.let_go_of_all());
         self.stop_what_changed(now, (&old, &places), &turned, actions);
@@ -151,12 +151,16 @@ impl Engine {
 
     /// What the checks said last, for sections that the new file has and the old one had not:
     /// of each service with the same monitor as before, and of its hosts that it still has.
-    fn past(&self, old: &Model, places: &[Option<ServiceId>]) -> Past {
+    fn past(&self, old: &Model, places: &[Option<ServiceId>], turned: &Turned) -> Past {
         let mut past = Past::default();
         let olds = old.services().zip(&self.states).zip(places);
         for (((was, before), state), place) in olds {
             let Some(is) = *place else { continue };
             let after = self.model.service(is);
+            let goes_on = self.checks_the_same(old, was, &self.model, is) && !turned.has_void(is);
+            if schedule::is_polled(after) && !goes_on {
+                past.anew.insert(is);
+            }
             if !runs_the_same(before, after) {
                 continue;
             }

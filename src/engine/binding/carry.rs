@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::binding::families::{Families, Turned};
-use crate::engine::binding::judge::{Attendance, Judge, Part};
+use crate::engine::binding::judge::{Judge, Part};
 use crate::engine::binding::latch::Entry;
 use crate::engine::binding::{Bindings, addresses, record};
 use crate::engine::event::Action;
@@ -225,10 +225,12 @@ impl Bindings {
         for id in services {
             let patience_ends = now.mono.after(self.patience(id));
             if let Some(judge) = self.judges.get_mut(&id) {
+                // What was awaited has come, or is checked from the beginning.
+                if !judge.is_awaited() || past.anew.contains(&id) {
+                    judge.patience_ends = None;
+                }
                 fit_parts(judge, id, &wanted);
-                let is_awaited = |attendance| attendance == Attendance::Awaited;
-                let mut parts = judge.parts.values();
-                if parts.any(|known| is_awaited(known.attendance)) {
+                if judge.is_awaited() {
                     let ends = *judge.patience_ends.get_or_insert(patience_ends);
                     self.timers.insert((ends, id));
                 } else {

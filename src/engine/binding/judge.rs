@@ -100,6 +100,12 @@ impl Judge {
         Some(known)
     }
 
+    /// Whether some part was not reported on, and is waited for.
+    pub(super) fn is_awaited(&self) -> bool {
+        let mut parts = self.parts.values();
+        parts.any(|known| known.attendance == Attendance::Awaited)
+    }
+
     /// How many parts are left out of the count.
     pub(super) fn left_out_count(&self) -> usize {
         let parts = self.parts.values();

@@ -96,6 +96,8 @@ pub(crate) struct Tally {
 pub(crate) struct Past {
     /// The services whose monitor is the same as before: what was said of them holds.
     pub(crate) unchanged: BTreeSet<ServiceId>,
+    /// The services whose checks begin anew, so that they are waited for from now on.
+    pub(crate) anew: BTreeSet<ServiceId>,
     /// Their last verdicts, whether a section listened or not.
     pub(crate) said: BTreeMap<(ServiceId, Part), Verdict>,
 }
