@@ -103,7 +103,11 @@ impl Engine {
             } else {
                 decision.ruling
             };
-            let verdicts = self.verdicts(id, &hosts, heard.began);
+            let mut verdicts = self.verdicts(id, &hosts, heard.began);
+            if heard.kind == AlertKind::TrapTimeout {
+                // Nobody spoke of these, and where no trap came yet they are decided without.
+                verdicts.retain(|_, verdict| !matches!(verdict, HostVerdict::Unknown(_)));
+            }
             self.weigh(now, (id, heard.kind), &hosts, &verdicts);
             actions.extend(self.bindings.failed(now, id, ruling, &verdicts, reason));
         }
