@@ -71,7 +71,7 @@ use addresses::{Addresses, Tick};
 use changing::Whole;
 pub(crate) use families::{Families, Turned};
 use ground::Ground;
-use judge::{Attendance, Judge};
+use judge::Judge;
 pub(crate) use judge::{Part, Verdict};
 use latch::Latches;
 use owned::{Naming, Owned};
@@ -179,12 +179,8 @@ impl Bindings {
 
     /// Services that have not judged all that they decide over, and are waited for.
     pub(crate) fn awaited(&self) -> impl Iterator<Item = ServiceId> {
-        let is_awaited = |judge: &Judge| {
-            let mut parts = judge.parts.values();
-            parts.any(|known| known.attendance == Attendance::Awaited)
-        };
         let judges = self.judges.iter();
-        judges.filter_map(move |(&id, judge)| is_awaited(judge).then_some(id))
+        judges.filter_map(move |(&id, judge)| judge.is_awaited().then_some(id))
     }
 
     /// Whether the service decides over a real server, so that it runs first (D6).
@@ -353,10 +349,12 @@ impl Bindings {
         let named = &self.by_virtual_service;
         let is_named = |key| named.contains_key(&key);
         let (model, sections, addresses) = (&self.model, &self.sections, &self.addresses);
+        let grounds = &self.grounds;
         let is_held = |key: VirtualServiceKey| {
             let section = sections.section(model, key);
             let mut servers = section.into_iter().flat_map(|it| &it.servers);
             servers.any(|it| addresses.current(&it.host, key.family()).is_none())
+                || grounds.get(&key).is_some_and(|it| it.held.is_some())
         };
         let owned = &mut self.owned;
         let mut keys = owned.table_seen(outcome, is_named, is_held, &mut actions);
@@ -433,15 +431,19 @@ impl Bindings {
             let stays = held.map(|until| {
                 format!("not in the file any more: stays until {until} has a usable address")
             });
-            views.extend(self.owned.leaving(key).map(|server| RealServerView {
-                server: Some(server),
-                wish: match held {
-                    Some(_) => ServerWish::AsFound,
-                    None => ServerWish::Out,
-                },
-                problem: stays.clone(),
-                ..RealServerView::unknown(key, Vec::new())
-            }));
+            views.extend(
+                self.owned
+                    .staying(key)
+                    .map(|(server, stays_as)| RealServerView {
+                        server: Some(server),
+                        wish: match held {
+                            Some(_) => stays_as,
+                            None => ServerWish::Out,
+                        },
+                        problem: stays.clone(),
+                        ..RealServerView::unknown(key, Vec::new())
+                    }),
+            );
         }
         views
     }
@@ -524,7 +526,7 @@ impl Bindings {
                     key,
                     &survey,
                     self.owned.is_made(key),
-                    (self.owned.leaving(key), held.as_ref()),
+                    (self.owned.staying(key), held.as_ref()),
                     |server, wish| self.manual.over((key, server), wish),
                 );
                 self.say_changes(key, &survey, (&wanted, &BTreeMap::new()), actions);

@@ -284,22 +284,25 @@ pub(crate) fn server_wish(claims: &[Claim]) -> ServerWish {
 }
 
 /// What is wanted of a virtual service of `lvs.alert` lines. `leaving` are real servers that the
-/// file declared before, and why they stay; `is_made` tells whether it declared `-B` before;
-/// `over` is the last step over what is wanted of a real server: what operators wish.
+/// file declared before, with what is wanted of them while they stay, and why they do; `is_made`
+/// tells whether it declared `-B` before; `over` is the last step over what is wanted of a real
+/// server: what operators wish.
 pub(crate) fn service(
     key: VirtualServiceKey,
     survey: &Survey,
     is_made: bool,
-    (leaving, held): (impl Iterator<Item = RealServerKey>, Option<&Held>),
+    (leaving, held): (
+        impl Iterator<Item = (RealServerKey, ServerWish)>,
+        Option<&Held>,
+    ),
     over: impl Fn(RealServerKey, ServerWish) -> ServerWish,
 ) -> DesiredService {
     let is_absent = !survey.withdrawn_by.is_empty() || (!survey.is_declared && is_made);
-    let leaves = match held {
-        Some(_) => ServerWish::AsFound,
-        None => ServerWish::Out,
+    let leaves = |(server, stays_as)| match held {
+        Some(_) => (server, stays_as),
+        None => (server, ServerWish::Out),
     };
-    let mut servers: BTreeMap<RealServerKey, ServerWish> =
-        leaving.map(|server| (server, leaves)).collect();
+    let mut servers: BTreeMap<RealServerKey, ServerWish> = leaving.map(leaves).collect();
     for (&server, claims) in &survey.servers {
         let wish = if is_absent {
             ServerWish::Out
@@ -551,7 +554,7 @@ mod tests {
             if is_declared {
                 survey.servers.insert(server, claims(&[stand]));
             }
-            let leaving = [gone].into_iter();
+            let leaving = [(gone, ServerWish::AsFound)].into_iter();
             let wanted = service(key, &survey, is_made, (leaving, None), |_, wish| wish);
             let case = (creates, is_made, is_declared, is_withdrawn, stand);
             assert_eq!(&wanted.service, expected, "{case:?}");

@@ -268,7 +268,7 @@ impl Bindings {
             others: others
                 .map(|(&server, claims)| (server, server_wish(claims)))
                 .collect(),
-            leaving: self.owned.leaving(key).collect(),
+            leaving: self.owned.staying(key).collect(),
             is_absent: !survey.withdrawn_by.is_empty(),
             found: state.map(|it| it.found).unwrap_or_default(),
             put_in: state.map_or(&nobody, |it| &it.put_in),

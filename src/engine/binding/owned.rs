@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::effort::visit;
 use crate::engine::event::{Action, TableOutcome};
 use crate::engine::saved::Saved;
-use crate::lvs::{Command, RealServerKey, VirtualServiceKey};
+use crate::lvs::{Command, RealServer, RealServerKey, ServerWish, TableEntry, VirtualServiceKey};
 use crate::model::HostName;
 
 /// Prefix of the journal keys of this file.
@@ -39,6 +39,22 @@ impl OwnedService {
         let leaves = |it: &Ownership| matches!(it, Ownership::Leaving { .. });
         self.servers.is_empty() || servers.any(leaves)
     }
+
+    /// What leaves stays for now: takes note of how the kernel has it; whether some of it is to
+    /// come back.
+    fn stays(&mut self, entry: Option<&TableEntry>) -> bool {
+        let is_emptied = entry.is_none_or(|entry| entry.servers.is_empty());
+        let mut is_back = false;
+        for (server, ownership) in &mut self.servers {
+            let Ownership::Leaving { stay, .. } = ownership else {
+                continue;
+            };
+            let was_seen = matches!(stay, Stay::Seen(_));
+            stay.follow(entry.and_then(|it| it.servers.get(server)), is_emptied);
+            is_back |= was_seen && matches!(stay, Stay::Back(_));
+        }
+        is_back
+    }
 }
 
 #[derive(Debug)]
@@ -50,7 +66,34 @@ enum Ownership {
         /// It was wanted in a moment ago, so the applier may be about to add it, and one
         /// look that does not show it proves nothing.
         was_in: bool,
+        stay: Stay,
     },
+}
+
+/// What becomes of a real server that leaves, while it stays since a name has no address.
+#[derive(Clone, Copy, Debug, Default)]
+enum Stay {
+    /// It is left as it is found.
+    #[default]
+    AsFound,
+    /// The same, and the latest look found it in, like this.
+    Seen(RealServer),
+    /// It was found in until others emptied the virtual service: it comes back like this.
+    Back(RealServer),
+}
+
+impl Stay {
+    /// What follows from a look that finds this of it; `is_emptied` where nobody is left beside it.
+    const fn follow(&mut self, found: Option<&RealServer>, is_emptied: bool) {
+        *self = match (*self, found) {
+            (Self::Back(settings), _) => Self::Back(settings),
+            (Self::Seen(settings), None) if is_emptied => Self::Back(settings),
+            (Self::AsFound | Self::Seen(_), Some(found)) if found.weight.0 > 0 => {
+                Self::Seen(*found)
+            }
+            (Self::AsFound | Self::Seen(_), _) => Self::AsFound,
+        };
+    }
 }
 
 /// What the file says of a virtual service itself.
@@ -89,7 +132,10 @@ impl Owned {
                         .map(|host| HostName::new(host))
                         .collect();
                     let ownership = if saying.hosts.is_empty() {
-                        Ownership::Leaving { was_in: false }
+                        Ownership::Leaving {
+                            was_in: false,
+                            stay: Stay::AsFound,
+                        }
                     } else {
                         Ownership::Declared(hosts)
                     };
@@ -166,6 +212,14 @@ impl Owned {
         &self,
         key: VirtualServiceKey,
     ) -> impl Iterator<Item = RealServerKey> + '_ {
+        self.staying(key).map(|(server, _)| server)
+    }
+
+    /// The same, with what is wanted of each while it stays for a name without an address.
+    pub(super) fn staying(
+        &self,
+        key: VirtualServiceKey,
+    ) -> impl Iterator<Item = (RealServerKey, ServerWish)> + '_ {
         let servers = self
             .services
             .get(&key)
@@ -175,7 +229,13 @@ impl Owned {
             .flatten()
             .filter_map(|(&server, ownership)| match ownership {
                 Ownership::Declared(_) => None,
-                Ownership::Leaving { .. } => Some(server),
+                Ownership::Leaving { stay, .. } => Some((
+                    server,
+                    match stay {
+                        Stay::AsFound | Stay::Seen(_) => ServerWish::AsFound,
+                        Stay::Back(settings) => ServerWish::In(*settings),
+                    },
+                )),
             })
     }
 
@@ -225,6 +285,7 @@ impl Owned {
                 let hosts = std::mem::take(hosts);
                 *ownership = Ownership::Leaving {
                     was_in: was_in(server),
+                    stay: Stay::AsFound,
                 };
                 actions.push(record(key, Some(server), Some(&BTreeSet::new())));
                 dropped.push((server, hosts));
@@ -252,9 +313,10 @@ impl Owned {
         dropped
     }
 
-    /// Forgets what has left; answers with the virtual services it concerns.
-    /// `is_named` tells whether the file names a virtual service, `is_held` whether a name in its
-    /// section has no address: it may lead to what has left, which is no new server then.
+    /// Forgets what has left; answers with the virtual services it concerns. `is_named` tells
+    /// whether the file names a virtual service, `is_held` whether a name in it has no address: it
+    /// may lead to what has left, which is no new server then, and comes back where others emptied
+    /// the virtual service.
     pub(super) fn table_seen(
         &mut self,
         outcome: &TableOutcome,
@@ -269,13 +331,19 @@ impl Owned {
         let applied = outcome.applied.iter().inspect(|_| visit());
         let deleted: BTreeSet<_> = applied.filter_map(deletion).collect();
         for (&key, service) in &mut self.services {
-            if !service.is_leaving() || is_held(key) {
+            if !service.is_leaving() {
                 continue;
             }
             visit();
             let entry = table.get(&key);
+            if is_held(key) {
+                if service.stays(entry) {
+                    changed.insert(key);
+                }
+                continue;
+            }
             service.servers.retain(|&server, ownership| {
-                let Ownership::Leaving { was_in } = ownership else {
+                let Ownership::Leaving { was_in, .. } = ownership else {
                     return true;
                 };
                 if entry.is_some_and(|entry| entry.servers.contains_key(&server)) {

@@ -104,8 +104,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) fallback_wished: Option<Effect>,
     /// What is wanted of real servers that only `lvs.alert` lines name.
     pub(crate) others: BTreeMap<RealServerKey, ServerWish>,
-    /// Real servers that the file named before.
-    pub(crate) leaving: BTreeSet<RealServerKey>,
+    /// Real servers that the file named before, with what is wanted of each while it stays.
+    pub(crate) leaving: BTreeMap<RealServerKey, ServerWish>,
     /// `-D` withdraws the virtual service itself.
     pub(crate) is_absent: bool,
     pub(crate) found: Found,
@@ -350,12 +350,15 @@ fn serving_beside(facts: &Facts<'_>) -> Vec<RealServerKey> {
 fn frame(facts: &Facts<'_>, held: Option<&Held>) -> DesiredService {
     let is_waiting = |it: &Server| it.health == Health::Waiting;
     let removes = held.is_none() && !facts.servers.iter().any(is_waiting);
-    let (leaving, strangers) = if removes {
-        (ServerWish::Out, facts.section.foreign)
+    let strangers = if removes {
+        facts.section.foreign
     } else {
-        (ServerWish::AsFound, Strangers::Kept)
+        Strangers::Kept
     };
-    let leaving = facts.leaving.iter().map(|&server| (server, leaving));
+    let leaving = facts.leaving.iter().map(|(&server, &stays_as)| {
+        let wish = if removes { ServerWish::Out } else { stays_as };
+        (server, wish)
+    });
     DesiredService {
         service: ServiceWish::Owned(facts.section.settings.clone()),
         servers: leaving.chain(facts.others.clone()).collect(),
@@ -367,7 +370,7 @@ fn frame(facts: &Facts<'_>, held: Option<&Held>) -> DesiredService {
 fn all(facts: &Facts<'_>, service: ServiceWish, wish: ServerWish, role: ServerRole) -> Wanted {
     let own = facts.servers.iter().map(|server| server.key);
     let own: Vec<RealServerKey> = own.chain(facts.fallback).collect();
-    let others = facts.leaving.iter().chain(facts.others.keys()).copied();
+    let others = facts.leaving.keys().chain(facts.others.keys()).copied();
     Wanted {
         service: DesiredService {
             service,
@@ -595,7 +598,7 @@ mod tests {
             addressless_fallback: None,
             fallback_wished: None,
             others: BTreeMap::new(),
-            leaving: BTreeSet::new(),
+            leaving: BTreeMap::new(),
             is_absent: false,
             found: Found::Filled,
             put_in: &BTreeSet::new(),

@@ -158,6 +158,38 @@ fn what_the_file_drops_leaves_where_no_name_waits_for_an_address() {
 }
 
 #[test]
+fn what_stays_comes_back_when_others_empty_the_table() {
+    let section = |hosts: &str| {
+        let web = format!("web/http {hosts}");
+        [web, format!("virtual {VS} web/http {hosts}")]
+    };
+    let (by_ip, named) = (section("10.1.0.1,10.1.0.2"), section("w1,w2"));
+    let (by_ip, named) = (by_ip.each_ref(), named.each_ref());
+    let (by_ip, named) = (by_ip.map(|it| &**it), named.map(|it| &**it));
+    for by in [By::Reload, By::Restart] {
+        for (lines, named) in [(&[EACH][..], &[NAMED][..]), (&by_ip, &named)] {
+            let mut story = by_address(lines);
+            story.gets(by, named);
+            story.farm().fails_to_resolve("w1 w2");
+            story.rests();
+            // One that a person takes out stays out.
+            story.kernel = kernel(&[("10.1.0.1", 7)]);
+            story.settles("1=7");
+            for _ in 0..2 {
+                story.kernel.clear();
+                story.settles("1=7");
+                story.kernel = kernel(&[]);
+                story.settles("1=7");
+            }
+            story.farm().resolves("w1", "10.1.0.1");
+            story.farm().resolves("w2", "10.1.0.2");
+            story.farm().succeeds("web/http");
+            story.settles("1=5 2=5");
+        }
+    }
+}
+
+#[test]
 fn it_is_said_until_which_name_a_server_stays() {
     let mut story = by_address(&[EACH]);
     story.gets(By::Reload, &[NAMED]);
