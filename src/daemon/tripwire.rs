@@ -446,6 +446,30 @@ mod tests {
         assert_eq!(leaving, 0);
     }
 
+    /// Ends a connection with RST in place of FIN.
+    fn reset(stream: TcpStream) {
+        stream.set_nonblocking(true).unwrap();
+        let stream = tokio::net::TcpStream::from_std(stream).unwrap();
+        stream.set_zero_linger().unwrap();
+    }
+
+    #[test]
+    fn the_reset_of_a_connection_is_told_like_its_end() {
+        let ended = with(async |tripwire| {
+            let (listener, port) = listen();
+            let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let (listener, stream) = accept(listener).await;
+            reset(stream);
+            let why = std::io::Read::read(&mut client, &mut [0]).unwrap_err();
+            assert_eq!(why.kind(), std::io::ErrorKind::ConnectionReset);
+            tripwire.hold(wire(1, port));
+            let (_listener, stream) = accept(listener).await;
+            reset(stream);
+            tripwire.ended().await
+        });
+        assert_eq!(ended, WireId(1));
+    }
+
     #[test]
     fn the_end_of_a_connection_is_told_and_a_greeting_is_none() {
         let (first, second) = with(async |tripwire| {

@@ -121,6 +121,52 @@ fn a_crashed_server_is_out_long_before_its_next_check() {
     farm.wait_for_log("why=\"www/http: refused (connection re");
 }
 
+/// Answers requests; its end resets the connections on which none came. Tells of each connection
+/// on its standard output.
+const RESETS: &str = r#"
+import socket, struct, threading
+listener = socket.create_server(("127.0.0.11", 0))
+print("on port %d ..." % listener.getsockname()[1])
+def linger(connection, on):
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", on, 0))
+def serve(connection):
+    linger(connection, 1)
+    print("waits")
+    asked = connection.recv(1024)
+    linger(connection, 0)
+    if asked:
+        connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+    connection.close()
+while True:
+    connection = listener.accept()[0]
+    threading.Thread(target=serve, args=(connection,), daemon=True).start()
+"#;
+
+#[test]
+fn a_server_that_resets_its_connection_and_is_gone_is_out_long_before_its_next_check() {
+    const NAME: &str =
+        "a_server_that_resets_its_connection_and_is_gone_is_out_long_before_its_next_check";
+    if !have("python3") {
+        return skip(NAME, "python3");
+    }
+    let mut server = Server::of(&["-u", "-c", RESETS]);
+    let mut farm = Farm::new();
+    configure(&farm, server.port);
+    farm.start();
+    farm.wait_for_table(&[(1, 5)]);
+    wait_until("a held connection", SOON, || server.connections() == 1);
+    // One of ours beside it shows how it ends.
+    let mut beside = TcpStream::connect(("127.0.0.11", server.port)).expect("a connection");
+    for whose in ["the check", "the tripwire", "this test"] {
+        assert!(server.says("waits"), "the connection of {whose}");
+    }
+    server.kill();
+    let end = beside.read(&mut [0]).expect_err("no end in order");
+    assert_eq!(end.kind(), ErrorKind::ConnectionReset);
+    farm.wait_for_table(&[]);
+    farm.wait_for_log("why=\"www/http: refused (connection re");
+}
+
 /// How long a check may take: a test that waits for its end fails.
 const LIMIT: Duration = Duration::from_secs(3 * SOON.as_secs());
 
