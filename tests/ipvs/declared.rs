@@ -113,21 +113,36 @@ fn a_declared_service_is_made_whole_and_follows_each_host(farm: &mut Farm) {
 fn whatever_others_change_in_it_is_put_right(farm: &mut Farm) {
     start(farm, FARM);
     expect(farm, &[1, 2, 3], &[]);
-    for (what, becomes) in [
-        ("ipvsadm -E -t 10.0.0.3:80 -s rr", "TCP 10.0.0.3:80 rr 0"),
+    let others = [
+        (
+            "ipvsadm -E -t 10.0.0.3:80 -s rr",
+            "TCP 10.0.0.3:80 rr 0",
+            "set virtual service 10.0.0.3:80/tcp to scheduler wrr",
+        ),
         (
             "ipvsadm -e -t 10.0.0.3:80 -r 192.168.0.2:80 -g -w 1",
             "192.168.0.2:80 Route 1",
+            "set real server 192.168.0.2:80 in 10.0.0.3:80/tcp",
         ),
-        ("ipvsadm -d -t 10.0.0.3:80 -r 192.168.0.3:80", ""),
+        (
+            "ipvsadm -d -t 10.0.0.3:80 -r 192.168.0.3:80",
+            "",
+            "add real server 192.168.0.3:80 to 10.0.0.3:80/tcp",
+        ),
         (
             "ipvsadm -a -t 10.0.0.3:80 -r 192.168.0.77:80 -g -w 9",
             "192.168.0.77:80",
+            "delete real server 192.168.0.77:80 from 10.0.0.3:80/tcp",
         ),
-        ("ipvsadm -C", ""),
-    ] {
+        ("ipvsadm -C", "", "add virtual service 10.0.0.3:80/tcp"),
+    ];
+    for (times, (what, becomes, repair)) in (1..).zip(others) {
+        let before = farm.log().len();
         run(what);
         expect(farm, &[1, 2, 3], &[]);
+        farm.expect_log(times, "the table was changed by others; put right again");
+        let log = farm.log().split_off(before);
+        assert!(log.contains(repair), "{what}: {log}");
         let now = table::proc_net();
         assert!(
             becomes.is_empty() || !now.iter().any(|line| line.contains(becomes)),

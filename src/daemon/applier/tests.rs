@@ -171,6 +171,21 @@ async fn what_others_break_is_repaired_and_counted() {
 }
 
 #[tokio::test]
+async fn a_stranger_in_a_service_that_is_owned_whole_is_removed_and_counted() {
+    let mut bench = Bench::new(BOTH);
+    bench.want(owned_whole(&[(1, WISH), (2, WISH)]));
+    let adopted = bench.outcome().await;
+    assert_eq!((adopted.applied.len(), adopted.drift), (0, 0));
+    bench.disturb(&format!(
+        "{BOTH}-a -t 10.0.0.3:80 -r 192.168.0.9:80 -m -w 3\n"
+    ));
+    let outcome = bench.outcome().await;
+    assert_eq!(outcome.applied, [Command::DeleteServer(web(), real(9))]);
+    assert_eq!(outcome.drift, 1);
+    assert_eq!(bench.table(), BOTH);
+}
+
+#[tokio::test]
 async fn what_is_not_owned_stays_and_is_not_even_reported() {
     let foreign = "\
 -A -t 10.0.0.3:80 -s rr
