@@ -11,6 +11,7 @@ mod loud;
 mod metrics;
 mod names;
 mod observe;
+mod reasons;
 mod recheck;
 mod rights;
 mod state;
