@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use serde_json::Value;
 
+use crate::alerts::servers::{Relay, have_relay};
 use crate::daemon::farm::{Farm, SOON};
 use crate::support::{have, is_root, lvsmon_path, skip, wait_for, wait_until};
 
@@ -47,6 +48,12 @@ fn wait_for_role(farm: &Farm, role: &str) -> Value {
     wait_for(&format!("the role {role}"), SOON, || {
         answer(farm).filter(|answer| answer["role"] == role)
     })
+}
+
+/// The second of the wall clock, as answers have it.
+fn now() -> i64 {
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap();
+    i64::try_from(since.as_secs()).unwrap()
 }
 
 fn text(output: &Output) -> String {
@@ -91,6 +98,49 @@ fn the_role_follows_the_fifo_and_outlives_a_restart() {
     let said = text(&farm.output(&["role"]));
     assert!(said.contains("fault since"), "{said}");
     assert!(said.contains("said VI_1: STOP by the FIFO"), "{said}");
+}
+
+#[test]
+fn a_word_that_the_fifo_says_again_changes_nothing_and_nobody_is_told() {
+    if !have_relay("a_word_that_the_fifo_says_again_changes_nothing_and_nobody_is_told") {
+        return;
+    }
+    let relay = Relay::start(&[]);
+    let mut farm = Farm::new();
+    let period = "\tperiod wd {Sun-Sat}\n";
+    let mail = format!("{period}\t    alertevery 1h\n\t    alert mail.alert ops@d.example\n");
+    farm.configure(&format!(
+        "notify_fifo = {}\nmail_relay = {}\nmail_domain = d.example\nmail_group_wait = 0s\n{}",
+        fifo(&farm).display(),
+        relay.url(),
+        farm.text(5, true).replace(period, &mail)
+    ));
+    let mut writer = make_fifo(&farm);
+    farm.start();
+    for (turn, state, role) in [(1, "MASTER", "active"), (2, "BACKUP", "standby")] {
+        let word = format!("INSTANCE \"VI_1\" {state} 100\n");
+        writer.write_all(word.as_bytes()).unwrap();
+        let first = wait_for_role(&farm, role);
+        if turn == 1 {
+            farm.break_server(1);
+            wait_until("the mail", SOON, || relay.mails().len() == 1);
+        }
+        let since = first["since"].as_i64().unwrap();
+        wait_until("a later second", SOON, || now() > since);
+        writer.write_all(word.repeat(2).as_bytes()).unwrap();
+        let heard = first["fifo"]["words"].as_u64().unwrap() + 2;
+        let again = wait_for("both words", SOON, || {
+            answer(&farm).filter(|answer| answer["fifo"]["words"] == heard)
+        });
+        for same in ["role", "why", "since", "speaks", "held", "coming"] {
+            assert_eq!(again[same], first[same], "{same}: {first} {again}");
+        }
+        let log = farm.log();
+        let changes = log.matches("the role of this director changes").count();
+        assert_eq!(changes, turn, "{log}");
+        farm.wait_for_checks_to_go_on();
+        assert_eq!(relay.mails().len(), 1, "{:?}", relay.mails());
+    }
 }
 
 #[test]
