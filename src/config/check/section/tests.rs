@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::load_text;
 use crate::lvs::{
-    Forwarding, GueChecksum, RealServer, Scheduler, ServiceFlags, Strangers, Tunnel, Weight,
+    Family, Forwarding, GueChecksum, RealServer, Scheduler, ServiceFlags, Strangers, Tunnel, Weight,
 };
 use crate::model::{
     DeclaredJudge, DeclaredServer, DeclaredService, Initial, JudgedBy, MinLive, Model, OnExit,
@@ -280,6 +280,47 @@ fn a_scheduler_that_nobody_knows_can_be_asked_for_on_purpose() {
     let settings = section(text).settings;
     assert_eq!(settings.scheduler, Scheduler::new("mine").unwrap());
     assert_eq!(settings.flags, ServiceFlags::FLAG_2);
+}
+
+#[test]
+fn every_scheduler_is_taken_with_its_flags() {
+    const ONE: ServiceFlags = ServiceFlags::FLAG_1;
+    const TWO: ServiceFlags = ServiceFlags::FLAG_2;
+    const THREE: ServiceFlags = ServiceFlags::FLAG_3;
+    let lines = |words: &str| {
+        format!("virtual 10.0.0.3:80\n scheduler {words}\n real w1\n service web:http\n")
+    };
+    let refuses = |words: &str| load_text(&format!("{WATCHES}{}", lines(words))).is_err();
+    for name in Scheduler::KNOWN {
+        let scheduler = Scheduler::new(name).unwrap();
+        // Those that have none of their own take what the kernel takes, with a warning.
+        let (own, others): (&[(&str, ServiceFlags)], _) = match name {
+            "sh" => (&[("sh-fallback", ONE), ("sh-port", TWO)], "mh-port"),
+            "mh" => (&[("mh-fallback", ONE), ("mh-port", TWO)], "sh-port"),
+            _ => (
+                &[("flag-1", ONE), ("flag-2", TWO), ("flag-3", THREE)],
+                "sh-port",
+            ),
+        };
+        let alone = own.iter().map(|(word, flag)| (word.to_string(), *flag));
+        let words: Vec<&str> = own.iter().map(|(word, _)| *word).collect();
+        let flags = own.iter().map(|(_, flag)| *flag);
+        let all = flags.reduce(ServiceFlags::with).unwrap();
+        let cases = alone.chain([(String::new(), ServiceFlags::NONE), (words.join(" "), all)]);
+        for (words, flags) in cases {
+            let words = format!("{name} {words}");
+            let found = section(&lines(&words)).settings;
+            assert_eq!(
+                (&found.scheduler, found.flags),
+                (&scheduler, flags),
+                "{words}"
+            );
+            // It is told as it was written.
+            let told = found.words(Family::V4);
+            assert_eq!(told, format!("scheduler {}", words.trim_end()));
+        }
+        assert!(refuses(&format!("{name} {others}")), "{name} {others}");
+    }
 }
 
 #[test]
