@@ -1,20 +1,19 @@
-//! Live connections and other hands: what becomes of connections when their real server is to go,
-//! of a limit on them, of entries that somebody else writes too, and what is said to the kernel at
-//! all.
+//! Live connections and other hands: what becomes of connections, and of clients that are tied to
+//! their real server, when it is to go, of a limit on connections, of entries that somebody else
+//! writes too, and what is said to the kernel at all.
 //!
 //! The connections go to servers on port 7000 that answer with their names; whether a real server
 //! is well says its HTTP server.
 
 use std::fs::{self, File};
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use lvsmon::clock::Stopwatch;
 use nix::sys::signal::Signal;
 
-use super::client::{Held, start_echo, who_answers};
-use super::guest::{Farm, SOON, append, attempt, run, say};
+use super::client::{Held, from, start_echo, who_answers};
+use super::guest::{Farm, SOON, attempt, run, say, tied_clients};
 use super::lab::scenarios;
 use super::table;
 use crate::support::{Running, lvsmon, root, wait_for, wait_until};
@@ -26,6 +25,7 @@ scenarios!(
         a_failed_server_leaves_at_the_deadline_of_its_drain,
         an_operator_drains_a_server_with_live_connections,
         an_operators_wish_outlives_restart_and_reload_and_ends_by_itself,
+        clients_that_are_tied_to_a_server_of_weight_0_keep_coming_unless_the_kernel_lets_go,
         a_server_that_has_its_upper_number_of_connections_gets_no_more,
         a_failed_udp_server_is_removed_and_its_clients_go_elsewhere,
         another_writer_of_an_entry_is_noticed_and_not_fought_for_ever,
@@ -114,19 +114,41 @@ fn a_failed_server_leaves_at_the_deadline_of_its_drain(farm: &mut Farm) {
     assert!(held.ask().contains(&"2".to_owned()), "the other one lives");
 }
 
+const DRAIN_LOG: &str = "/run/drain.log";
+
+/// `lvsmon drain`, which waits for the end of it.
+fn drain(number: u8, deadline: &str) -> Running {
+    let server = format!("192.168.0.{number}");
+    let mut command = lvsmon(["drain", &server, "--deadline", deadline]);
+    command.args(["--reason", "new kernel", "--config", "/run/mon.cf"]);
+    let log = File::create(DRAIN_LOG).expect("a log");
+    let errors = log.try_clone().expect("a log");
+    command.stdin(Stdio::null()).stdout(log).stderr(errors);
+    Running::start(&mut command)
+}
+
+/// What the last `drain` has said so far.
+fn said_of_drain() -> String {
+    fs::read_to_string(DRAIN_LOG).unwrap_or_default()
+}
+
+/// A wish that is to be carried out.
+#[track_caller]
+fn wish(words: &str) {
+    let mut command = lvsmon(words.split(' '));
+    let said = say(command.args(["--config", "/run/mon.cf"]), "");
+    assert_eq!(said.status, Some(0), "{words}: {said:?}");
+}
+
+/// Sets `net.ipv4.vs.NAME`.
+fn set_kernel(name: &str, value: u8) {
+    run(&format!("echo {value} >/proc/sys/net/ipv4/vs/{name}"));
+}
+
 fn an_operator_drains_a_server_with_live_connections(farm: &mut Farm) {
     let _servers = start(farm, "real web weight 5");
     let mut held = hold_two();
-    let drain = |deadline: &str| {
-        let words = ["drain", "192.168.0.1", "--deadline", deadline];
-        let mut command = lvsmon(words);
-        command.args(["--reason", "new kernel", "--config", "/run/mon.cf"]);
-        let log = append(Path::new("/run/drain.log"));
-        let errors = log.try_clone().expect("a log");
-        command.stdin(Stdio::null()).stdout(log).stderr(errors);
-        Running::start(&mut command)
-    };
-    let mut waits = drain("10m");
+    let mut waits = drain(1, "10m");
     expect(farm, &[(1, 0), (2, 5)]);
     farm.keeps_table_for_checks(&[SERVICE, &server(1, 0), &server(2, 5)], 4);
     assert!(waits.runs(), "a connection is active");
@@ -145,29 +167,20 @@ fn an_operator_drains_a_server_with_live_connections(farm: &mut Farm) {
     expect(farm, &[(1, 0), (2, 5)]);
     held.close();
     expect(farm, &[(2, 5)]);
-    let enable = say(
-        &mut lvsmon(["enable", "192.168.0.1", "--config", "/run/mon.cf"]),
-        "",
-    );
-    assert_eq!(enable.status, Some(0), "{enable:?}");
+    wish("enable 192.168.0.1");
     expect(farm, &[(1, 5), (2, 5)]);
 
     let held = hold_two();
-    let mut waits = drain("4s");
+    let mut waits = drain(1, "4s");
     expect(farm, &[(2, 5)]);
     let status = waits.wait(SOON);
-    let log = fs::read_to_string("/run/drain.log").unwrap_or_default();
-    assert_eq!(status.code(), Some(4), "out at the deadline: {log}");
+    let said = said_of_drain();
+    assert_eq!(status.code(), Some(4), "out at the deadline: {said}");
     held.close();
 }
 
 fn an_operators_wish_outlives_restart_and_reload_and_ends_by_itself(farm: &mut Farm) {
     let _servers = start(farm, "real web weight 5");
-    let wish = |words: &str| {
-        let mut command = lvsmon(words.split(' '));
-        let said = say(command.args(["--config", "/run/mon.cf"]), "");
-        assert_eq!(said.status, Some(0), "{words}: {said:?}");
-    };
     wish("quiesce 192.168.0.1");
     expect(farm, &[(1, 0), (2, 5)]);
     wish("weight 9 192.168.0.2");
@@ -199,6 +212,95 @@ fn an_operators_wish_outlives_restart_and_reload_and_ends_by_itself(farm: &mut F
     wish("disable 192.168.0.2 --for 3s");
     expect(farm, &[(1, 5)]);
     expect(farm, &[(1, 5), (2, 7)]);
+}
+
+/// The one server that has two connections of that client, and the other one. In turn each would
+/// go to another.
+#[track_caller]
+fn home_of(client: &str, asks: &str) -> (u8, u8) {
+    let names = from(client, asks, 2);
+    match [1, 2].map(|it| names.contains(&format!("server {it}"))) {
+        [true, false] => (1, 2),
+        [false, true] => (2, 1),
+        _ => panic!("{client} is served by {names:?}"),
+    }
+}
+
+fn clients_that_are_tied_to_a_server_of_weight_0_keep_coming_unless_the_kernel_lets_go(
+    farm: &mut Farm,
+) {
+    // A port of its own: ties outlive a scenario.
+    const ASKS: &str = "tcp 10.0.0.3 7020";
+    const CLIENT: &str = "10.0.0.9";
+    const WARNING: &str = "1 persistent clients keep coming back to it until it is out: \
+                           net.ipv4.vs.expire_quiescent_template is 0";
+    let elsewhere = |line: &str| line.replace(":7000", ":7020");
+    let expect = |farm: &mut Farm, servers: &[(u8, u32)]| {
+        let entries = servers.iter().map(|&(it, weight)| server(it, weight));
+        let service = [format!("{SERVICE} -p 300")].into_iter();
+        let lines: Vec<String> = service.chain(entries).map(|it| elsewhere(&it)).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        farm.expect_table(SOON, &lines);
+    };
+    let home = || home_of(CLIENT, ASKS);
+    let expect_tied = |number: u8, clients: u64| {
+        let name = elsewhere(&format!("192.168.0.{number}:7000"));
+        wait_until("lvsmon to show who is tied", SOON, || {
+            tied_clients(&name) == Some(clients)
+        });
+    };
+    farm.build();
+    set_kernel("expire_quiescent_template", 0);
+    let _servers = [1, 2].map(|number| start_echo(number, ASKS));
+    farm.start_daemon(&elsewhere(&config("real web weight 5\npersistent 300")));
+    expect(farm, &[(1, 5), (2, 5)]);
+    let (first, second) = home();
+    expect_tied(first, 1);
+    wish(&format!("quiesce 192.168.0.{first}"));
+    expect(farm, &[(first, 0), (second, 5)]);
+    assert_eq!(home().0, first, "it is tied");
+    let address = format!("192.168.0.{first}");
+    let why = say(
+        &mut lvsmon(["why", &address, "--config", "/run/mon.cf"]),
+        "",
+    );
+    assert!(why.out.contains("inactive, 1 persistent"), "{why:?}");
+    set_kernel("expire_quiescent_template", 1);
+    assert_eq!(home().0, second, "the kernel lets it go");
+    expect_tied(second, 1);
+    // The tie that is of no use any more counts until it runs out.
+    expect_tied(first, 1);
+    wish(&format!("enable 192.168.0.{first}"));
+    expect(farm, &[(1, 5), (2, 5)]);
+
+    set_kernel("expire_quiescent_template", 0);
+    let held = Held::open(ASKS, 1);
+    let mut waits = drain(second, "10m");
+    expect(farm, &[(first, 5), (second, 0)]);
+    wait_until("what the drain waits for", SOON, || {
+        said_of_drain().contains("1 active, ")
+    });
+    let said = said_of_drain();
+    assert!(said.contains(WARNING), "{said}");
+    assert!(said.contains("inactive, 1 persistent; "), "{said}");
+    assert_eq!(home().0, second, "it is tied");
+    assert!(waits.runs(), "a connection is active");
+    held.close();
+    expect(farm, &[(first, 5)]);
+    let status = waits.wait(SOON);
+    assert_eq!(status.code(), Some(0), "{}", said_of_drain());
+    farm.expect_log(1, "1 persistent clients that are tied to it go elsewhere");
+    assert_eq!(home().0, first, "its server is out");
+    wish(&format!("enable 192.168.0.{second}"));
+    expect(farm, &[(1, 5), (2, 5)]);
+
+    // Where the kernel lets them go, there is nothing to warn of.
+    set_kernel("expire_quiescent_template", 1);
+    let mut waits = drain(first, "10m");
+    assert_eq!(waits.wait(SOON).code(), Some(0), "{}", said_of_drain());
+    let said = said_of_drain();
+    assert!(said.contains("2 persistent"), "{said}");
+    assert!(!said.contains("keep coming back"), "{said}");
 }
 
 fn a_server_that_has_its_upper_number_of_connections_gets_no_more(farm: &mut Farm) {
@@ -237,16 +339,11 @@ fn a_failed_udp_server_is_removed_and_its_clients_go_elsewhere(farm: &mut Farm) 
     );
     farm.start_daemon(&text);
     farm.expect_table(SOON, &[udp, &entry(1), &entry(2)]);
-    let set = |value: u8| {
-        run(&format!(
-            "echo {value} >/proc/sys/net/ipv4/vs/expire_nodest_conn"
-        ))
-    };
-    set(0);
+    set_kernel("expire_nodest_conn", 0);
     let check = || lvsmon(["check", "--host", "--config", "/run/mon.cf"]);
     let said = say(&mut check(), "");
     assert!(said.out.contains("expire_nodest_conn=1"), "{said:?}");
-    set(1);
+    set_kernel("expire_nodest_conn", 1);
     // One client for each server, always from the same port: the kernel keeps it where it is.
     let mut held = Held::open("udp 10.0.0.3 53", 2);
     assert_eq!(held.ask(), held.ask());

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::Signal;
 
 use super::client::{Held, from, start_echo, who_answers};
-use super::guest::{Farm, SOON, attempt, run};
+use super::guest::{Farm, SOON, attempt, run, tied_clients};
 use super::lab::scenarios;
 use super::table;
 use crate::support::{Running, wait_until};
@@ -305,8 +305,19 @@ fn by_way_of_ipvsadm_a_section_is_kept(farm: &mut Farm) {
     };
     let (one, two) = (entry(1, 5), entry(2, 5));
     farm.expect_table(SOON * 3, &[service, &one, &two]);
+    let first = who_answers("http 10.0.0.3 80", 1);
+    let home = if first.contains("server 1 is well") {
+        1
+    } else {
+        2
+    };
     farm.kill_server(1);
     farm.expect_table(SOON * 3, &[service, &entry(1, 0), &two]);
+    // The look behind the change has the client that is tied.
+    let name = format!("192.168.0.{home}:80");
+    wait_until("lvsmon to show who is tied", SOON, || {
+        tied_clients(&name) == Some(1)
+    });
     farm.serve(1);
     farm.expect_table(SOON * 3, &[service, &one, &two]);
     // A look takes two calls of the program, half a second here, and the next comes a hundred times

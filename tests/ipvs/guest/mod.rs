@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use lvsmon::clock::Stopwatch;
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use super::{BOOTS, table};
 use crate::support::{Running, lvsmon, wait_until};
@@ -531,6 +532,21 @@ pub(super) fn requests() -> [usize; 3] {
             .filter(|line| line.contains("192.168.0.254") && line.contains("response:"))
             .count()
     })
+}
+
+/// How many clients `lvsmon table` shows as tied to a real server by persistence; none where it
+/// is not in the table, or not known.
+pub(super) fn tied_clients(real_server: &str) -> Option<u64> {
+    let mut table = lvsmon(["table", "--json", "--config", "/run/mon.cf"]);
+    let said = say(&mut table, "");
+    let table: Value = serde_json::from_str(&said.out).ok()?;
+    let services = table["virtual_services"].as_array()?;
+    let mut rows = services
+        .iter()
+        .filter_map(|service| service["real_servers"].as_array())
+        .flatten();
+    let row = rows.find(|row| row["real_server"] == real_server)?;
+    row["connections"]["persistent"].as_u64()
 }
 
 /// One HTTP request; the whole answer.
