@@ -4,6 +4,7 @@
 //! role, the address, who tells people, and that nothing remains untold.
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -59,6 +60,24 @@ impl Space {
     }
 }
 
+/// How keepalived says what a director is.
+#[derive(Clone, Copy)]
+enum Way {
+    /// By the FIFO, and the address is looked at.
+    Fifo,
+    /// By `lvsmon role` as its notify script, and by nothing else.
+    Script,
+}
+
+/// Whether keepalived runs it with `enable_script_security`: nobody but root may write to any part
+/// of its path.
+fn is_safe_to_run(program: &Path) -> bool {
+    program.ancestors().all(|part| {
+        let about = part.metadata().unwrap();
+        about.uid() == 0 && about.mode() & 0o022 == 0
+    })
+}
+
 /// One of the two directors.
 struct Director {
     number: usize,
@@ -70,7 +89,7 @@ struct Director {
 
 impl Director {
     /// On the bridge of `hub`, with its files; nothing runs yet. `world` has what both read.
-    fn new(number: usize, hub: &Space, world: &TempDir) -> Self {
+    fn new(number: usize, hub: &Space, world: &TempDir, way: Way) -> Self {
         let space = Space::new();
         let pid = space.pid();
         hub.ip(&format!(
@@ -83,12 +102,28 @@ impl Director {
         let folder = TempDir::new();
         let path = folder.path().display();
         let shared = world.path().display();
+        let lvsmon = lvsmon_path().display();
+        let (pair, globals, notify) = match way {
+            Way::Fifo => (
+                format!("notify_fifo = {path}/fifo\nvip = 10.9.0.100\n"),
+                format!(" notify_fifo {path}/fifo\n fifo_write_vrrp_states_on_reload\n"),
+                String::new(),
+            ),
+            Way::Script => (
+                String::new(),
+                match is_safe_to_run(lvsmon_path()) {
+                    true => " enable_script_security\n".to_owned(),
+                    false => String::new(),
+                },
+                format!(" notify \"{lvsmon} role --statedir {path}/state\"\n"),
+            ),
+        };
         folder.write(
             "mon.cf",
             format!(
                 "statedir = {path}/state\nmondir = {shared}\nalertdir = {path}\n\
                  serverport = 0\ntrapport = 0\nipvs_backend = memory\n\
-                 notify_fifo = {path}/fifo\nvip = 10.9.0.100\nsync_daemon = eth0 syncid 7\n\n\
+                 {pair}sync_daemon = eth0 syncid 7\n\n\
                  hostgroup web web1\n\nwatch web\n    service http\n\tinterval 1s\n\t\
                  monitor probe.monitor\n\tperiod wd {{Sun-Sat}}\n\t    alertevery 1h\n\t    alert page.alert\n\t    upalert page.alert\n"
             ),
@@ -105,14 +140,12 @@ impl Director {
         folder.write(
             "keepalived.conf",
             format!(
-                "global_defs {{\n router_id d{number}\n notify_fifo {path}/fifo\n script_user root\n \
-                 fifo_write_vrrp_states_on_reload\n}}\nvrrp_script lvsmon {{\n \
-                 script \"{} health --statedir {path}/state --limit 1s\"\n interval 1\n timeout 3\n \
+                "global_defs {{\n router_id d{number}\n script_user root\n{globals}}}\n\
+                 vrrp_script lvsmon {{\n script \"{lvsmon} health --statedir {path}/state --limit 1s\"\n interval 1\n timeout 3\n \
                  fall 2\n rise 1\n}}\nvrrp_instance VI_1 {{\n state BACKUP\n nopreempt\n \
                  interface eth0\n virtual_router_id 51\n priority {priority}\n advert_int 1\n \
-                 unicast_src_ip 10.9.0.{number}\n unicast_peer {{\n 10.9.0.{other}\n }}\n \
-                 virtual_ipaddress {{\n 10.9.0.100/24 dev eth0\n }}\n track_script {{\n lvsmon\n }}\n}}\n",
-                lvsmon_path().display()
+                 unicast_src_ip 10.9.0.{number}\n unicast_peer {{\n 10.9.0.{other}\n }}\n{notify} \
+                 virtual_ipaddress {{\n 10.9.0.100/24 dev eth0\n }}\n track_script {{\n lvsmon\n }}\n}}\n"
             ),
         );
         Self {
@@ -196,7 +229,7 @@ fn told(world: &Path) -> Vec<String> {
 }
 
 /// Two directors on a bridge, nothing of which runs yet, and a service that is well.
-fn pair(world: &TempDir) -> (Space, Director, Director) {
+fn pair(world: &TempDir, way: Way) -> (Space, Director, Director) {
     let shared = world.path().display();
     world.write("up", "");
     world.write_executable(
@@ -206,22 +239,30 @@ fn pair(world: &TempDir) -> (Space, Director, Director) {
     let hub = Space::new();
     hub.ip("link add br0 type bridge");
     hub.ip("link set br0 up");
-    let one = Director::new(1, &hub, world);
-    let two = Director::new(2, &hub, world);
+    let one = Director::new(1, &hub, world, way);
+    let two = Director::new(2, &hub, world, way);
     (hub, one, two)
+}
+
+/// Whether two directors can be built here.
+fn can_run(test: &str) -> bool {
+    let has_all = ["keepalived", "unshare", "nsenter", "ip"]
+        .into_iter()
+        .all(have);
+    let can = is_root() && has_all;
+    if !can {
+        skip(test, "root, keepalived, unshare, nsenter and ip");
+    }
+    can
 }
 
 #[test]
 fn of_two_directors_one_speaks_and_the_other_goes_on_where_it_fails() {
-    let test = "of_two_directors_one_speaks_and_the_other_goes_on_where_it_fails";
-    let has_all = ["keepalived", "unshare", "nsenter", "ip"]
-        .into_iter()
-        .all(have);
-    if !is_root() || !has_all {
-        return skip(test, "root, keepalived, unshare, nsenter and ip");
+    if !can_run("of_two_directors_one_speaks_and_the_other_goes_on_where_it_fails") {
+        return;
     }
     let world = TempDir::new();
-    let (hub, mut one, mut two) = pair(&world);
+    let (hub, mut one, mut two) = pair(&world, Way::Fifo);
     one.start_lvsmon();
     two.start_lvsmon();
     one.wait_for_role("standby");
@@ -283,4 +324,36 @@ fn of_two_directors_one_speaks_and_the_other_goes_on_where_it_fails() {
     two.wait_for_role("active");
     one.start_keepalived();
     one.wait_for_role("standby");
+}
+
+#[test]
+fn lvsmon_role_as_the_notify_script_of_keepalived_is_enough() {
+    if !can_run("lvsmon_role_as_the_notify_script_of_keepalived_is_enough") {
+        return;
+    }
+    let world = TempDir::new();
+    let (hub, mut one, mut two) = pair(&world, Way::Script);
+    one.start_lvsmon();
+    two.start_lvsmon();
+    one.wait_for_role("alone");
+    two.wait_for_role("alone");
+    one.start_keepalived();
+    let active = one.wait_for_role("active");
+    assert_eq!(active["why"], "lvsmon role said MASTER of VI_1", "{active}");
+    two.start_keepalived();
+    let standby = two.wait_for_role("standby");
+    assert_eq!(standby["why"], "lvsmon role said BACKUP of VI_1");
+    std::fs::remove_file(world.join("up")).unwrap();
+    wait_until("the message of the active one", LIMIT, || {
+        told(world.path()) == ["1 failure"]
+    });
+    wait_until("the standby to hold its own", LIMIT, || {
+        two.answer().is_some_and(|it| it["held"] == 1)
+    });
+    hub.ip("link set p1 down");
+    one.wait_for_role("fault");
+    two.wait_for_role("active");
+    hub.ip("link set p1 up");
+    one.wait_for_role("standby");
+    two.wait_for_role("active");
 }
