@@ -98,7 +98,9 @@ pub(crate) fn live(servers: &[ServerStanding], min_live: usize, fallback: Fallba
             ServerStanding::Serves | ServerStanding::Idle | ServerStanding::Unheard
         )
     };
-    let nobody = if servers.iter().all(is_idle) {
+    // Of those that nobody can judge no verdict is to come.
+    let is_awaited = servers.is_empty() || servers.contains(&ServerStanding::Idle);
+    let nobody = if is_awaited && servers.iter().all(is_idle) {
         ServedBy::NobodyYet
     } else {
         ServedBy::Nobody
@@ -163,9 +165,9 @@ mod tests {
     /// to come, `x` taken by an operator, a digit the second of its withdrawal.
     #[test]
     fn the_last_withdrawn_stay_until_nobody_serves_and_a_fallback_is_there() {
-        use FallbackUse::{None, NotYet, Ready};
+        use FallbackUse::{HeldBack, None, NotYet, Ready};
         use ServedBy::{Fallback, Nobody, NobodyYet, Servers, TooFew};
-        let cases: [(&str, usize, FallbackUse, &[usize], ServedBy); 36] = [
+        let cases: [(&str, usize, FallbackUse, &[usize], ServedBy); 41] = [
             ("+++", 0, None, &[], Servers),
             ("+1+", 2, None, &[], Servers),
             ("+12", 1, Ready, &[], Servers),
@@ -202,6 +204,11 @@ mod tests {
             ("1-2", 2, None, &[1, 2], TooFew),
             ("1-2", 1, Ready, &[], Fallback),
             ("+1-", 2, Ready, &[2], Servers),
+            ("--", 0, Ready, &[], Fallback),
+            ("--", 0, None, &[], Nobody),
+            ("--", 0, NotYet, &[], NobodyYet),
+            ("--", 0, HeldBack, &[], Nobody),
+            ("-?", 0, Ready, &[], NobodyYet),
         ];
         for (servers, min_live, fallback, kept, by) in cases {
             let found = live(&standings(servers), min_live, fallback);
