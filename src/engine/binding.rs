@@ -56,7 +56,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::engine::desired::{RealServerView, service};
+use crate::engine::desired::{HeldUntil, RealServerView, service};
 use crate::engine::event::{
     Action, HostVerdict, Note, Reason, Resolved, SectionNews, ServerChange, TableOutcome,
 };
@@ -428,9 +428,7 @@ impl Bindings {
             self.add_section_views(key, &survey, wanted, &mut here);
             views.append(&mut here);
             let held = self.held_until(key);
-            let stays = held.map(|until| {
-                format!("not in the file any more: stays until {until} has a usable address")
-            });
+            let stays = held.map(|until| format!("not in the file any more: stays until {until}"));
             views.extend(
                 self.owned
                     .staying(key)
@@ -553,7 +551,7 @@ impl Bindings {
             }
             tell.insert(host, text);
         }
-        let held = self.held_until(key);
+        let held = self.held_until(key).and_then(HeldUntil::address);
         for (service, mut new) in news {
             // What is said of it is more than of the others.
             new.sort_by_key(|(host, _)| Some(host) != held);

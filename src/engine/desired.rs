@@ -12,7 +12,7 @@ use crate::engine::recent::About;
 pub use crate::engine::section::giving::Giving;
 pub use crate::engine::section::live::ServedBy;
 use crate::engine::section::wanted::Held;
-pub use crate::engine::section::wanted::ServerRole;
+pub use crate::engine::section::wanted::{HeldUntil, ServerRole};
 use crate::lvs::{
     DesiredService, GivenWeight, RealServer, RealServerKey, Scheduler, ServerWish, ServiceWish,
     Strangers, VirtualService, VirtualServiceKey, Weight,

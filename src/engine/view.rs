@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Engine;
-use crate::engine::desired::RealServerView;
+use crate::engine::desired::{HeldUntil, RealServerView};
 use crate::engine::disabled::Disabled;
 use crate::engine::event::{
     Aim, FailureLine, HistoryLine, HostVerdict, Miss, RunId, Status, Suppression,
@@ -155,10 +155,11 @@ impl Engine {
         self.bindings.addresses()
     }
 
-    /// The name of a section without an address whose real server what the file does not name may
-    /// be; none where nothing stays because of that.
+    /// Until when what the file does not name stays: of a name without an address it may be the
+    /// real server, and while nobody of the file serves it may be all that does. None where nothing
+    /// stays because of that.
     #[must_use]
-    pub fn held_until(&self, key: VirtualServiceKey) -> Option<&HostName> {
+    pub fn held_until(&self, key: VirtualServiceKey) -> Option<&HeldUntil> {
         self.bindings.held_until(key)
     }
 

@@ -196,7 +196,7 @@ fn strangers(
         (Strangers::Kept, true) => (
             ServerWish::AsFound,
             match engine.held_until(key) {
-                Some(until) => format!("not in the file: stays until {until} has a usable address"),
+                Some(until) => format!("not in the file: stays until {until}"),
                 None => "not in the file: leaves when all others have a verdict".to_owned(),
             },
         ),

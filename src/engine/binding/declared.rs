@@ -18,8 +18,8 @@ use crate::engine::section::in_table::InTable;
 use crate::engine::section::live::ServedBy;
 use crate::engine::section::memory::Word;
 use crate::engine::section::wanted::{
-    Addressless, Arrival, Facts, Health, Server, ServerRole, Wanted, cannot_quiesce, may_serve,
-    wanted,
+    Addressless, Arrival, Facts, Health, HeldUntil, Server, ServerRole, Wanted, cannot_quiesce,
+    may_serve, wanted,
 };
 use crate::lvs::clients::ClientOdds;
 use crate::lvs::{
@@ -358,12 +358,13 @@ impl Bindings {
         let in_table = self.sections.in_table(key, self.desired.get(&key));
         let held = self.sections.state(key).and_then(|it| it.held.as_ref());
         match (in_table, held) {
-            (InTable::AsWanted, Some(held)) if !held.serving.is_empty() => {
-                InTable::Otherwise(ClientOdds {
+            (InTable::AsWanted, Some(held)) if !held.serving.is_empty() => match held.until {
+                HeldUntil::Address(_) => InTable::Otherwise(ClientOdds {
                     missing: Vec::new(),
                     unwanted: held.serving.clone(),
-                })
-            }
+                }),
+                HeldUntil::Served => InTable::Stays(held.serving.clone()),
+            },
             (in_table, _) => in_table,
         }
     }

@@ -11,7 +11,7 @@ use crate::engine::binding::judge::{Attendance, Part, Verdict};
 use crate::engine::binding::latch::Entry;
 use crate::engine::desired::{Claim, Stand, Survey, Withdrawal};
 use crate::engine::section::in_table::named;
-use crate::engine::section::wanted::{Addressless, Held, until};
+use crate::engine::section::wanted::{Addressless, Held, HeldUntil, until};
 use crate::lvs::{Forwarding, RealServer, RealServerKey, VirtualServiceKey, Weight};
 use crate::model::Model;
 use crate::model::{Binding, BoundServers, Creation, Ends, HostName, Withdraws};
@@ -94,9 +94,8 @@ impl Bindings {
         address.is_some() && check_limits(key, forwarding, address, port).is_ok()
     }
 
-    /// The name whose real server what the file does not name, or not any more, may be: it stays
-    /// until that name has an address.
-    pub(crate) fn held_until(&self, key: VirtualServiceKey) -> Option<&HostName> {
+    /// Until when what the file does not name, or not any more, stays.
+    pub(crate) fn held_until(&self, key: VirtualServiceKey) -> Option<&HeldUntil> {
         self.held(key).map(|held| &held.until)
     }
 
@@ -116,7 +115,8 @@ impl Bindings {
         // What is gone from the kernel's table leaves these, too.
         let serving: Vec<RealServerKey> = self.owned.leaving(key).collect();
         let addressless = self.addressless_of_lines(survey);
-        let until = until(&addressless).filter(|_| !serving.is_empty())?.clone();
+        let until = until(&addressless).filter(|_| !serving.is_empty())?;
+        let until = HeldUntil::Address(until.clone());
         Some(Held { until, serving })
     }
 
@@ -137,7 +137,10 @@ impl Bindings {
         let Some(held) = self.held(key) else {
             return;
         };
-        let problem = survey.problems.get_mut(&held.until);
+        let HeldUntil::Address(until) = &held.until else {
+            return;
+        };
+        let problem = survey.problems.get_mut(until);
         if let (Some((_, text)), Some(those)) = (problem, named(&held.serving)) {
             text.push_str("; until it has a usable address, what the file does not name stays: ");
             text.push_str(&those);

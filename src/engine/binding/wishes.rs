@@ -179,13 +179,15 @@ impl Bindings {
         let zero = views
             .iter()
             .filter(|it| it.zero_by.is_some() && !is_taken(it));
-        let is_fallback = |view: &RealServerView| {
-            matches!(
-                view.role,
-                Some(ServerRole::FallbackIn | ServerRole::FallbackOut)
-            )
+        let is_fallback =
+            |view: &RealServerView| view.server.is_some_and(|it| self.is_fallback(key, it));
+        // Of these no verdict is to come.
+        let is_unheard = |view: &&RealServerView| {
+            let is_silent = view.role.is_some_and(ServerRole::is_untested);
+            is_silent && view.untested.is_empty() && !is_taken(view) && !is_fallback(view)
         };
         KeptOut {
+            unheard: views.iter().filter(is_unheard).count(),
             count: taken.count(),
             zero: zero.filter(|it| !is_fallback(it)).count(),
             addressless: places.filter(|place| place.server.is_none()).count(),

@@ -49,6 +49,8 @@ pub struct KeptOut {
     pub zero: usize,
     /// Since their names have no usable address.
     pub addressless: usize,
+    /// Since no check of them reports, so that nobody can judge them.
+    pub unheard: usize,
     /// Of so many in the file.
     pub of: usize,
 }
@@ -60,13 +62,15 @@ impl KeptOut {
             count,
             zero,
             addressless,
+            unheard,
             of,
         } = self;
-        let failed = of.saturating_sub(count + zero + addressless);
-        let others = if failed == 0 {
-            ""
-        } else {
-            ", and the others failed"
+        let failed = of.saturating_sub(count + zero + addressless + unheard);
+        let others = match (unheard, failed) {
+            (0, 0) => String::new(),
+            (0, _) => ", and the others failed".to_owned(),
+            (_, 0) => ", and nobody can judge the others".to_owned(),
+            (_, _) => format!(", nobody can judge {unheard}, and the others failed"),
         };
         if addressless > 0 {
             return Some(match self.by_operators() {
@@ -88,11 +92,16 @@ impl KeptOut {
             });
         }
         match (self.by_operators(), zero) {
-            (None, 0) => None,
-            (Some(_), 0) if failed == 0 => {
+            (None, 0) if unheard == 0 => None,
+            (None, 0) if of == 1 => Some("nobody can judge the only one".to_owned()),
+            (None, 0) if failed == 0 => Some(format!("nobody can judge any of the {of}")),
+            (None, 0) => Some(format!(
+                "nobody can judge {unheard} of {of}, and the others failed"
+            )),
+            (Some(_), 0) if others.is_empty() => {
                 Some(format!("operators keep all {of} from their clients"))
             }
-            (None, _) if failed == 0 => Some(format!("all {of} have {ZERO}")),
+            (None, _) if others.is_empty() => Some(format!("all {of} have {ZERO}")),
             (None, _) => Some(format!("{zero} of {of} have {ZERO}{others}")),
             (Some(wished), 0) => Some(format!("{wished}{others}")),
             (Some(wished), _) => Some(format!("{wished}, {zero} have {ZERO}{others}")),
@@ -160,7 +169,7 @@ impl Trouble {
         in_table: &InTable,
     ) -> String {
         let key = section.key;
-        let is_so = *in_table == InTable::AsWanted;
+        let is_so = matches!(in_table, InTable::AsWanted | InTable::Stays(_));
         let (stay, serves) = match is_so {
             true => ("stay in", "serves"),
             false => ("are wanted to stay in", "is wanted to serve"),
@@ -202,24 +211,7 @@ impl Trouble {
                     ),
                 }
             }
-            Self::NoServer if !is_so => {
-                let why = kept_out.and_the_others();
-                let why = why.unwrap_or_else(|| "each failed or was taken out".to_owned());
-                format!(
-                    "virtual service {key} is wanted to have no real server that serves and \
-                     nothing in their place, {why}{but}"
-                )
-            }
-            Self::NoServer => match kept_out.and_the_others() {
-                None => format!(
-                    "virtual service {key} has no real server in and nothing in their place, \
-                     each failed or was taken out: its clients are refused"
-                ),
-                Some(wished) => format!(
-                    "virtual service {key} has no real server that serves and nothing in their \
-                     place, {wished}: its clients are refused"
-                ),
-            },
+            Self::NoServer => nobody_serves(key, kept_out, is_so, &but),
             Self::Contested => format!(
                 "virtual service {key} is changed by somebody else again and again: \
                  find out who else writes the table; {others}. It is put right more and more \
@@ -239,6 +231,99 @@ impl Trouble {
             Self::Fallback => format!("virtual service {key} needs its fallback no more"),
             Self::NoServer => format!("virtual service {key} has somebody to serve it again"),
             Self::Contested => format!("virtual service {key} is changed by nobody else any more"),
+        }
+    }
+}
+
+/// What a person is told where nobody serves; `but` is what stands behind it.
+fn nobody_serves(key: VirtualServiceKey, kept_out: KeptOut, is_so: bool, but: &str) -> String {
+    let refused = match but.is_empty() {
+        true => ": its clients are refused",
+        false => but,
+    };
+    let others = kept_out.and_the_others();
+    let serves = match (is_so, &others) {
+        (true, None) => "has no real server in",
+        (true, Some(_)) => "has no real server that serves",
+        (false, _) => "is wanted to have no real server that serves",
+    };
+    let why = others.as_deref().unwrap_or("each failed or was taken out");
+    format!("virtual service {key} {serves} and nothing in their place, {why}{refused}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_what_became_of_all_where_none_takes_clients() {
+        let all_failed = "";
+        for (count, zero, addressless, unheard, of, expected) in [
+            (0, 0, 0, 0, 3, all_failed),
+            (0, 0, 0, 1, 1, "nobody can judge the only one"),
+            (0, 0, 0, 3, 3, "nobody can judge any of the 3"),
+            (
+                0,
+                0,
+                0,
+                1,
+                3,
+                "nobody can judge 1 of 3, and the others failed",
+            ),
+            (0, 3, 0, 0, 3, "all 3 have Z"),
+            (
+                0,
+                2,
+                0,
+                1,
+                3,
+                "2 of 3 have Z, and nobody can judge the others",
+            ),
+            (
+                0,
+                1,
+                0,
+                1,
+                3,
+                "1 of 3 have Z, nobody can judge 1, and the others failed",
+            ),
+            (3, 0, 0, 0, 3, "operators keep all 3 from their clients"),
+            (
+                2,
+                0,
+                0,
+                1,
+                3,
+                "operators keep 2 of 3 from their clients, and nobody can judge the others",
+            ),
+            (0, 0, 3, 0, 3, "the names of all 3 have no usable address"),
+            (
+                0,
+                0,
+                1,
+                2,
+                3,
+                "the names of 1 of 3 have no usable address, and nobody can judge the others",
+            ),
+            (
+                0,
+                0,
+                1,
+                0,
+                3,
+                "the names of 1 of 3 have no usable address, and the others failed",
+            ),
+        ] {
+            let kept_out = KeptOut {
+                count,
+                zero,
+                addressless,
+                unheard,
+                of,
+            };
+            let expected = expected.replace('Z', ZERO);
+            let found = kept_out.and_the_others().unwrap_or_default();
+            assert_eq!(found, expected, "{kept_out:?}");
         }
     }
 }

@@ -14,6 +14,9 @@ const NAMED_MAX: usize = 3;
 pub(crate) enum InTable {
     /// It is as wanted.
     AsWanted,
+    /// It is, and these, which the file does not name, stay and serve as long as nobody of the
+    /// file does. Never empty.
+    Stays(Vec<RealServerKey>),
     /// It was read since this is wanted, and is otherwise.
     Otherwise(ClientOdds),
     /// It was otherwise, and was not read since this is wanted.
@@ -50,6 +53,11 @@ impl InTable {
     pub(crate) fn but(&self) -> String {
         match self {
             Self::AsWanted => String::new(),
+            Self::Stays(those) => named(those).map_or_else(String::new, |those| {
+                format!(
+                    "; what the file does not name stays until one that it names serves: {those}"
+                )
+            }),
             Self::Otherwise(odds) => {
                 let reach = match (named(&odds.missing), named(&odds.unwanted)) {
                     (Some(missing), Some(unwanted)) => {

@@ -6,6 +6,7 @@
 //! address and a verdict (D7): while a name has none, it may be the real server of that name.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use crate::engine::manual::Effect;
@@ -151,7 +152,7 @@ pub enum ServerRole {
 
 impl ServerRole {
     /// Whether it stands so for want of a verdict.
-    pub(super) const fn is_untested(self) -> bool {
+    pub(crate) const fn is_untested(self) -> bool {
         matches!(self, Self::AsFound | Self::InUntested | Self::OutUntested)
     }
 }
@@ -159,10 +160,38 @@ impl ServerRole {
 /// What the file does not name, or not any more, stays for now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
-    /// It may be the real server of this name, which has no address.
-    pub(crate) until: HostName,
+    pub(crate) until: HeldUntil,
     /// Those that the kernel had in with a weight above 0 at the latest look.
     pub(crate) serving: Vec<RealServerKey>,
+}
+
+/// When what the file does not name leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeldUntil {
+    /// It may be the real server of this name, which has no address: when that has one.
+    Address(HostName),
+    /// Nobody of the file serves, and nobody can judge one of them, so that it may be all that
+    /// ever serves: when one of them is in.
+    Served,
+}
+
+impl HeldUntil {
+    /// The name that has no address, where it is that.
+    pub(crate) const fn address(&self) -> Option<&HostName> {
+        match self {
+            Self::Address(name) => Some(name),
+            Self::Served => None,
+        }
+    }
+}
+
+impl fmt::Display for HeldUntil {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(name) => write!(f, "{name} has a usable address"),
+            Self::Served => f.write_str("a real server of the file serves"),
+        }
+    }
 }
 
 /// What is wanted.
@@ -177,7 +206,7 @@ pub(crate) struct Wanted {
     pub(crate) by: Option<ServedBy>,
     /// Who would serve if all without a verdict failed.
     pub(crate) at_worst: ServedBy,
-    /// What stays since a name has no address.
+    /// What stays for now.
     pub(crate) held: Option<Held>,
     /// How the section counts as found from now on.
     pub(crate) found: Found,
@@ -312,16 +341,22 @@ impl Wanted {
     }
 }
 
-/// What stays since a name has no address: of a real server, or of a fallback that is needed.
+/// What stays since a name has no address, of a real server or of a fallback that is needed; or
+/// since nobody else serves.
 fn held(facts: &Facts<'_>, by: ServedBy) -> Option<Held> {
     let is_needed = match by {
         ServedBy::Servers | ServedBy::TooFew => false,
         ServedBy::Fallback | ServedBy::Nobody | ServedBy::NobodyYet => true,
     };
     let server = until(&facts.addressless).or_else(|| until(&facts.addressless_of_lines));
-    let until = server.or(facts.addressless_fallback.filter(|_| is_needed))?;
+    let address = server.or(facts.addressless_fallback.filter(|_| is_needed));
+    let until = match address {
+        Some(name) => HeldUntil::Address(name.clone()),
+        None if is_all_unserved(facts, by) => HeldUntil::Served,
+        None => return None,
+    };
     Some(Held {
-        until: until.clone(),
+        until,
         serving: serving_beside(facts),
     })
 }
@@ -333,6 +368,18 @@ pub(crate) fn until<'a>(addressless: &[Addressless<'a>]) -> Option<&'a HostName>
     let in_vain = in_vain.find(|it| it.lookup == Lookup::Failed);
     in_vain.or(addressless.first()).map(|it| it.host)
 }
+/// Whether nobody of the file serves, and one has no verdict nor is to get one: the others may be
+/// judged and gone for good.
+fn is_all_unserved(facts: &Facts<'_>, by: ServedBy) -> bool {
+    match by {
+        ServedBy::Servers | ServedBy::TooFew | ServedBy::Fallback => false,
+        ServedBy::Nobody | ServedBy::NobodyYet => {
+            let mut servers = facts.servers.iter();
+            servers.any(|it| it.health == Health::Unheard)
+        }
+    }
+}
+
 
 /// Those that the kernel has in with a weight above 0 and that no word of the file stands for.
 fn serving_beside(facts: &Facts<'_>) -> Vec<RealServerKey> {

@@ -33,7 +33,7 @@ impl Engine {
         let all = views.len();
         let in_table = self.bindings.in_table(key);
         let as_wanted = match in_table {
-            InTable::AsWanted => "",
+            InTable::AsWanted | InTable::Stays(_) => "",
             InTable::Otherwise(_) | InTable::NotReadSince | InTable::Unreadable(_) => " as wanted",
         };
         let mut text = format!("\nReal servers{as_wanted}, {out} of {all} without clients:\n");

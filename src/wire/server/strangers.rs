@@ -59,7 +59,7 @@ fn stranger(
             .chain(
                 engine
                     .held_until(key)
-                    .map(|until| format!("it stays until {until} has a usable address")),
+                    .map(|until| format!("it stays until {until}")),
             )
             .collect(),
         contested: contest::rows_of(seen, engine.time(), key, Some(server)),
