@@ -395,10 +395,16 @@ impl Bindings {
     /// without a verdict are a reason against it.
     fn troubles(&self, key: VirtualServiceKey, told: &Troubles) -> Option<BTreeSet<Trouble>> {
         let served = self.served_by(key)?;
-        let at_worst = self.served_at_worst(key).and_then(Trouble::of);
+        let grade = |it: Trouble| Trouble::ALL.into_iter().position(|of| of == it);
+        let at_worst = self
+            .served_at_worst(key)
+            .and_then(Trouble::of)
+            .and_then(grade);
         let goes_on = |it: &Trouble| match served {
             ServedBy::NobodyYet => it.is_of_servers() && told.contains_key(&(key, *it)),
-            ServedBy::Servers if at_worst == Some(*it) => told.contains_key(&(key, *it)),
+            ServedBy::Servers if it.is_of_servers() && at_worst >= grade(*it) => {
+                told.contains_key(&(key, *it))
+            }
             ServedBy::Servers | ServedBy::TooFew | ServedBy::Fallback | ServedBy::Nobody => {
                 Trouble::of(served) == Some(*it)
             }
