@@ -309,6 +309,13 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
 /// Whether nobody serves unless somebody is put in without a verdict.
 fn serves_nobody(facts: &Facts<'_>, min_live: usize, fallback: FallbackUse, now: Now) -> bool {
     let has_good = facts.servers.iter().any(|it| it.health == Health::Good);
+    // Where nobody was judged, the fallback is in nobody's place.
+    let fallback = match fallback {
+        FallbackUse::Ready if !has_verdict(facts) => FallbackUse::NotYet,
+        FallbackUse::None | FallbackUse::Ready | FallbackUse::NotYet | FallbackUse::HeldBack => {
+            fallback
+        }
+    };
     let by = live(&standings(facts, false, now), min_live, fallback).by;
     !has_good && matches!(by, ServedBy::Nobody | ServedBy::NobodyYet)
 }
@@ -361,13 +368,6 @@ fn held(facts: &Facts<'_>, by: ServedBy) -> Option<Held> {
     })
 }
 
-/// The name that a person is told of where several have no address: one that was looked up in
-/// vain.
-pub(crate) fn until<'a>(addressless: &[Addressless<'a>]) -> Option<&'a HostName> {
-    let mut in_vain = addressless.iter();
-    let in_vain = in_vain.find(|it| it.lookup == Lookup::Failed);
-    in_vain.or(addressless.first()).map(|it| it.host)
-}
 /// Whether nobody of the file serves, and one has no verdict nor is to get one: the others may be
 /// judged and gone for good.
 fn is_all_unserved(facts: &Facts<'_>, by: ServedBy) -> bool {
@@ -380,6 +380,13 @@ fn is_all_unserved(facts: &Facts<'_>, by: ServedBy) -> bool {
     }
 }
 
+/// The name that a person is told of where several have no address: one that was looked up in
+/// vain.
+pub(crate) fn until<'a>(addressless: &[Addressless<'a>]) -> Option<&'a HostName> {
+    let mut in_vain = addressless.iter();
+    let in_vain = in_vain.find(|it| it.lookup == Lookup::Failed);
+    in_vain.or(addressless.first()).map(|it| it.host)
+}
 
 /// Those that the kernel has in with a weight above 0 and that no word of the file stands for.
 fn serving_beside(facts: &Facts<'_>) -> Vec<RealServerKey> {
