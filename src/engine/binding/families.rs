@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::effort::visit;
 use crate::engine::binding::judge::Part;
 use crate::engine::binding::{Bindings, addresses, survey};
 use crate::engine::section::count::judged_part;
@@ -99,8 +100,9 @@ impl Families {
                 }
             }
         }
+        let deciding = self.by_service();
         for (&old, families) in &before.of_whole {
-            if let Some(id) = place(old).filter(|&id| self.all(id).is_empty()) {
+            if let Some(id) = place(old).filter(|id| !deciding.contains_key(id)) {
                 let of_service = &mut left.entry(id).or_default().of_whole;
                 of_service.insert(id, families.clone());
             }
@@ -144,12 +146,14 @@ impl Families {
         by_name
     }
 
-    /// Those in which a service decides over anything.
-    fn all(&self, service: ServiceId) -> Decided {
-        let whole = self.of_whole.get(&service).into_iter().flatten().copied();
-        let named = self.of_name.values().flatten();
-        let named = named.filter(|&&(id, _)| id == service);
-        whole.chain(named.map(|&(_, family)| family)).collect()
+    /// Those in which each service decides over anything.
+    fn by_service(&self) -> BTreeMap<ServiceId, Decided> {
+        let mut all = self.of_whole.clone();
+        for &(id, family) in self.of_name.values().flatten() {
+            visit();
+            all.entry(id).or_default().insert(family);
+        }
+        all
     }
 
     /// Whether what a service found of a part in this family, in an earlier life of the daemon, is
@@ -232,8 +236,10 @@ impl Bindings {
                 }
             }
         }
+        let all = before.by_service();
         for (&id, is) in &after.of_whole {
-            if let Some(was) = places.get(&id).map(|&old| before.all(old)) {
+            if let Some(old) = places.get(&id) {
+                let was = all.get(old).cloned().unwrap_or_default();
                 turned.see((id, Part::Whole), &was, is);
             }
         }

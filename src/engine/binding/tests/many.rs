@@ -214,6 +214,34 @@ fn withdrawn_servers_cost_a_look_as_much_as_their_section_is_long() {
     }
 }
 
+/// How much is looked up for a reload of so many services that decide as a whole.
+fn effort_of_whole_services(count: usize) -> u64 {
+    let one = |at: usize| {
+        let line = format!("alert lvs.alert -P tcp -V 10.1.0.1:80 -R n{at}:80");
+        format!(
+            "hostgroup g{at} m{at}\n\nwatch g{at}\n service http\n  interval 10s\n  monitor \
+             http.monitor\n  period wd {{Sun-Sat}}\n   {line}\n   up{line}\n\n"
+        )
+    };
+    let text: String = (0..count).map(one).collect();
+    let model = Arc::new(crate::config::load_text(&text).unwrap().0);
+    let bindings = Bindings::new(&model, &Saved::default(), at(0.0));
+    let before = Families::of(&model);
+    crate::effort::visits(|| {
+        bindings.turned(&model);
+        before.left_behind(&before, Some);
+    })
+}
+
+#[test]
+fn a_reload_costs_as_much_as_there_are_services_that_decide_as_a_whole() {
+    let [some, more, most] = [20, 40, 60].map(effort_of_whole_services);
+    assert!(
+        some > 0 && most - more == more - some,
+        "{some} {more} {most}"
+    );
+}
+
 #[test]
 fn names_that_are_answered_at_once_cost_one_look_at_each_of_their_section() {
     for are_known in [true, false] {
