@@ -470,7 +470,7 @@ fn zero_by(model: &Model, by: &ZeroBy) -> String {
 fn given_by(model: &Model, view: &RealServerView) -> Option<String> {
     match (view.given_by.as_ref()?, &view.zero_by) {
         (GivenBy::FileAtMost, _) => {
-            Some("weight of the file, at most that of the healthy".to_owned())
+            Some("weight of the file, no more than the others have".to_owned())
         }
         (GivenBy::Checks(given), None) => Some(givers(model, given)),
         (GivenBy::File, None) => Some("weight of the file, as no check gave it one".to_owned()),

@@ -12,8 +12,8 @@ pub(super) fn weight(by: &WeightByRow, moment: impl Fn(i64) -> String) -> (Optio
             return (Some(Tone::Odd), text.to_owned());
         }
         WeightByRow::FileAtMost => {
-            let text = "that of the file, at most that of the healthy server with the most, as no \
-                        check gave it one above 0 (weight_from check)";
+            let text = "that of the file, but no more than the others have, as no check gave it \
+                        one above 0 (weight_from check)";
             return (Some(Tone::Odd), text.to_owned());
         }
     };

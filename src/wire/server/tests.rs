@@ -906,8 +906,8 @@ fn it_is_said_where_the_weight_is_that_of_the_file_although_checks_are_asked() {
     let alone = alone.replace(" slow_start 90s", " weight_from check");
     let down = ["192.168.0.1", "192.168.0.2"];
     for (weight, expected) in [
-        (None, "weight of the file, at most that of the healthy"),
-        (Some(0), "weight of the file, at most that of the healthy"),
+        (None, "weight of the file, no more than the others have"),
+        (Some(0), "weight of the file, no more than the others have"),
         (
             Some(40),
             "web/http gave it 40% of the weight in the file, its latest check none",

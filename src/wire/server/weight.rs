@@ -18,7 +18,7 @@ pub enum WeightByRow {
     },
     /// The file: no check gave it one.
     File,
-    /// The file, but it has no more than the healthy real server with the most: no check gave it
+    /// The file, but it has no more than the others have, at most: no check gave it
     /// one above 0, and `min_live` keeps it in, or nothing is known of it.
     FileAtMost,
 }
