@@ -345,3 +345,21 @@ fn a_section_that_begins_to_listen_counts_what_was_counted_before() {
         }
     }
 }
+
+#[test]
+fn a_section_that_begins_to_listen_begins_with_bad_where_the_others_differ() {
+    let others = || vec![section(80, 3, 1, 500), section(81, 1, 1, 500)];
+    let mut teller = Teller::new(others());
+    teller.hear("h1", "+-");
+    assert_eq!([80, 81].map(|port| teller.verdict(port, "h1")), ['+', '-']);
+    let mut all = others();
+    all.push(section(82, 3, 1, 500));
+    let model = model(all);
+    let past = Past {
+        unchanged: [WEB].into(),
+        ..Past::default()
+    };
+    teller.tally.declare(&model, &past);
+    teller.tally.recount(&model, NOW);
+    assert_eq!(teller.verdict(82, "h1"), '-');
+}
