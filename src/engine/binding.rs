@@ -354,6 +354,7 @@ impl Bindings {
             let section = sections.section(model, key);
             let mut servers = section.into_iter().flat_map(|it| &it.servers);
             servers.any(|it| addresses.current(&it.host, key.family()).is_none())
+                || sections.state(key).is_some_and(|it| it.held.is_some())
                 || grounds.get(&key).is_some_and(|it| it.held.is_some())
         };
         let owned = &mut self.owned;
