@@ -2,6 +2,8 @@ use proptest::prelude::{ProptestConfig, any, proptest};
 
 use super::*;
 
+mod slips;
+
 fn of(format: Format, text: &str) -> Imported {
     let reading = Reading {
         format: Some(format),
@@ -500,7 +502,7 @@ fn an_alert_that_cannot_be_costs_itself_and_not_the_virtual_service() {
 fn keepalived(lines: &str) -> String {
     format!(
         "global_defs {{\n notification_email {{\n  ops@x.y\n }}\n}}\nvirtual_server 10.0.0.3 80 {{\n \
-         real_server 10.0.0.7 80 {{\n  smtp_alert no\n {lines}\n }}\n}}\n"
+         protocol TCP\n real_server 10.0.0.7 80 {{\n  smtp_alert no\n {lines}\n }}\n}}\n"
     )
 }
 
@@ -950,7 +952,7 @@ fn members_of_a_group_that_do_not_fit_are_left_out_one_by_one() {
     let group = |members: &str, lines: &str| {
         let text = format!(
             "virtual_server_group G {{\n {members} }}\nvirtual_server group G {{\n {lines} \
-             real_server 10.0.0.7 80 {{\n  TCP_CHECK {{\n  }}\n }}\n}}\n"
+             protocol TCP\n real_server 10.0.0.7 80 {{\n  TCP_CHECK {{\n  }}\n }}\n}}\n"
         );
         let imported = of(Format::Keepalived, &text);
         let virtuals = imported
@@ -1061,7 +1063,8 @@ fn sections_that_do_not_go_together_cost_the_later_ones_alone() {
     let file: Arc<str> = Arc::from("f");
     let plan_of = |address: &str| {
         let text = format!(
-            "virtual_server {address} 80 {{ real_server 10.0.0.7 80 {{ TCP_CHECK {{ }} }} }}\n"
+            "virtual_server {address} 80 {{\n protocol TCP\n real_server 10.0.0.7 80 {{\n \
+             TCP_CHECK {{\n }}\n }}\n}}\n"
         );
         let mut none = |_: &Include| Err("no files here".to_owned());
         let (reading, remarks) = (Reading::default(), &mut Remarks::default());
@@ -1389,7 +1392,7 @@ fn a_file_that_includes_itself_is_said_to_and_is_read_once() {
 #[test]
 fn a_time_that_is_none_is_said() {
     let text = "virtual_server 10.0.0.3 80 {\n real_server 10.0.1.1 80 {\n MISC_CHECK {\n \
-                misc_path /bin/x\n misc_timeout -5\n }\n }\n}\n";
+                misc_path /bin/x\n misc_timeout -5\n }\n }\n protocol TCP\n}\n";
     let imported = of(Format::Keepalived, text);
     let said: Vec<String> = imported.remarks.iter().map(ToString::to_string).collect();
     assert_eq!(

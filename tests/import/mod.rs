@@ -114,7 +114,7 @@ fn included_files_are_read_and_lines_for_other_machines_are_not() {
     );
     folder.write(
         "conf.d/b.conf",
-        "virtual_server 10.0.0.3 80 {\n@one lb_algo rr\n@two lb_algo sh\ninclude ../real\n}\n",
+        "virtual_server 10.0.0.3 80 {\n protocol TCP\n@one lb_algo rr\n@two lb_algo sh\ninclude ../real\n}\n",
     );
     folder.write("real", "real_server 10.0.0.7 80 {\n TCP_CHECK {\n }\n}\n");
     folder.write("conf.d/b.conf.bak", "virtual_server 10.0.0.4 80 {\n");

@@ -22,7 +22,7 @@ fn keepalived(port: u16) -> String {
     });
     let servers = servers.concat();
     format!(
-        "virtual_server 10.0.0.3 {port} {{\n lb_kind DR\n delay_loop 1\n{servers}}}\n\
+        "virtual_server 10.0.0.3 {port} {{\n protocol TCP\n lb_kind DR\n delay_loop 1\n{servers}}}\n\
          virtual_server fwmark 3 {{\n lb_kind DR\n delay_loop 1\n sorry_server 10.0.0.9\n{servers}}}\n"
     )
 }

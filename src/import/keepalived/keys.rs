@@ -17,8 +17,8 @@ pub(super) fn keys(
     remarks: &mut Remarks,
 ) -> Vec<VirtualServiceKey> {
     let place = &block.place;
-    let protocol = protocol(block, remarks);
     let targets = targets(block, globals, remarks);
+    let protocol = protocol(block, &targets, remarks);
     let own_family = line_of(block, "ip_family").and_then(|it| family(it.word(1)));
     let mut keys = Vec::new();
     for target in targets {
@@ -93,19 +93,37 @@ fn line_of<'b>(block: &'b Block, name: &str) -> Option<&'b Block> {
     block.inner.iter().find(|it| it.name() == name)
 }
 
-fn protocol(block: &Block, remarks: &mut Remarks) -> Protocol {
-    match line_of(block, "protocol").and_then(|it| it.word(1)) {
-        None => Protocol::Tcp,
-        Some(text) => match text.to_ascii_uppercase().as_str() {
+/// The last one that keepalived knows; UDP where there is none. A firewall mark has none.
+fn protocol(block: &Block, targets: &[Target], remarks: &mut Remarks) -> Protocol {
+    let mut found: Option<Protocol> = None;
+    for line in block.inner.iter().filter(|it| it.name() == "protocol") {
+        let text = line.word(1).unwrap_or_default();
+        let protocol = match text.to_ascii_uppercase().as_str() {
             "UDP" => Protocol::Udp,
             "SCTP" => Protocol::Sctp,
             "TCP" => Protocol::Tcp,
             _ => {
-                remarks.tolerated(&block.place, "an unknown protocol; taken as TCP");
-                Protocol::Tcp
+                let text = format!(
+                    "\"{}\" is no protocol: keepalived passes over the line; write protocol TCP, \
+                     UDP or SCTP",
+                    shown(text)
+                );
+                remarks.tolerated(&line.place, text);
+                continue;
             }
-        },
+        };
+        if found.is_some_and(|before| before != protocol) {
+            let text = format!("another protocol stands above; {protocol}, the last one, counts");
+            remarks.tolerated(&line.place, text);
+        }
+        found = Some(protocol);
     }
+    let has_address = targets.iter().any(|it| matches!(it, Target::Address(..)));
+    if found.is_none() && has_address {
+        let text = "no protocol: keepalived takes UDP; write protocol TCP where that is meant";
+        remarks.tolerated(&block.place, text);
+    }
+    found.unwrap_or(Protocol::Udp)
 }
 
 fn targets(block: &Block, globals: &Globals, remarks: &mut Remarks) -> Vec<Target> {
