@@ -4,8 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::config::is_possible_name;
 use crate::import::plan::Server;
-use crate::import::{Place, Remarks};
+use crate::import::{Place, Remarks, shown};
 use crate::lvs::{Family, Forwarding, VirtualServiceKey, Weight};
+use crate::options::mail::MailOptions;
 
 /// Whether a word can stand in a hostgroup.
 pub(super) fn is_host(word: &str) -> bool {
@@ -59,17 +60,36 @@ pub(super) fn granularity(text: &str, family: Family) -> Option<u32> {
     }
 }
 
-/// The address of a From line: what stands in `<>`, or all of it.
+/// The address in a word or a From line: what stands in `<>`, or all of it. None where `mail.alert`
+/// would not take it.
 pub(super) fn address_of(text: &str) -> Option<String> {
     let text = unquoted(text);
     let inner = text.rsplit_once('<').map_or(text, |(_, rest)| rest);
     let inner = inner.strip_suffix('>').unwrap_or(inner).trim();
-    let is_address = !inner.is_empty()
-        && inner.bytes().all(|byte| byte.is_ascii_graphic())
-        && !inner.contains(['"', '\'', '\\', '<', '>', ','])
-        // An option of whoever sends the mail.
-        && !inner.starts_with('-');
+    // A letter that was not in UTF-8 was another one.
+    let is_address = MailOptions::takes_address(inner) && !inner.contains('\u{fffd}');
     is_address.then(|| inner.to_owned())
+}
+
+/// The recipients in a list with commas between them, or none; each that is none has a remark.
+pub(super) fn recipients(
+    word: &str,
+    text: &str,
+    place: &Place,
+    remarks: &mut Remarks,
+) -> Vec<String> {
+    let mut list = Vec::new();
+    for part in text.split([',', ' ']).filter(|it| !it.is_empty()) {
+        match address_of(part) {
+            Some(address) => list.push(address),
+            None => {
+                let part = shown(part);
+                let text = format!("{word}: \"{part}\" is no mail address and is left out");
+                remarks.lost(place, text);
+            }
+        }
+    }
+    list
 }
 
 /// A value without the quotes around it.

@@ -62,6 +62,11 @@ impl MailOptions {
         }
         faults.finish(options)
     }
+
+    /// Whether a text can stand on a line as one recipient, or as its sender.
+    pub(crate) fn takes_address(text: &str) -> bool {
+        !text.starts_with('-') && address(0, text).is_ok()
+    }
 }
 
 /// Longest address of RFC 5321 (4.5.3.1.3).
@@ -127,6 +132,17 @@ mod tests {
             assert_eq!(error.list()[0].index, 3, "{bad:?}");
         }
         assert!(parse(&["-f", "a\r\nX: y", "root"]).is_err());
+    }
+
+    #[test]
+    fn what_is_taken_as_an_address_can_stand_on_a_line() {
+        for good in ["root", "o'brien@b", "a+b@c", "\u{fc}@b"] {
+            assert!(MailOptions::takes_address(good), "{good}");
+            assert!(parse(&[good]).is_ok(), "{good}");
+        }
+        for bad in ["", "-f", "a,b", "a@b;", "a@[10.0.0.1]", "a@b@c", "a b"] {
+            assert!(!MailOptions::takes_address(bad), "{bad}");
+        }
     }
 
     #[test]

@@ -78,6 +78,9 @@ pub(super) const CHECKERS: [&str; 10] = [
     "FILE_CHECK",
 ];
 
+/// Where mail addresses stand, in its block or behind it.
+const MAIL: &str = "notification_email";
+
 /// Words that begin a statement of a virtual server or of what is in it.
 const STATEMENTS: [&str; 46] = [
     "alpha",
@@ -165,7 +168,9 @@ impl Reader<'_> {
     fn line(&mut self, line: &Line) {
         let mut words = Vec::new();
         let mut position = Position::First;
-        for token in tokens(&line.text) {
+        let is_open = |name| self.open.last().is_some_and(|it| it.name() == name);
+        let is_mail = line.text.contains(MAIL) || is_open(MAIL);
+        for token in tokens(&line.text, is_mail) {
             match token {
                 Token::Word(word) => words.push(word),
                 Token::Open => {
@@ -347,8 +352,9 @@ enum Token {
     Close,
 }
 
-/// Words by keepalived's rules for quotes, and braces that stand alone or end a word.
-fn tokens(text: &str) -> Vec<Token> {
+/// Words by keepalived's rules for quotes, and braces that stand alone or end a word. An apostrophe
+/// inside of a mail address is a letter of it.
+fn tokens(text: &str, is_mail: bool) -> Vec<Token> {
     let mut list = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
@@ -364,6 +370,7 @@ fn tokens(text: &str) -> Vec<Token> {
                 });
             }
             (_, Some(open)) if letter == open => quote = None,
+            ('\'', None) if is_mail && word.is_some() => word.get_or_insert_default().push(letter),
             ('"' | '\'', None) => {
                 quote = Some(letter);
                 word.get_or_insert_default();

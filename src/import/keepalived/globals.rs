@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::import::keepalived::blocks::Block;
 use crate::import::keepalived::is_on;
 use crate::import::plan::Plan;
-use crate::import::words::{address_of, is_host};
+use crate::import::words::{address_of, is_host, recipients};
 use crate::import::{Place, Remarks, range, shown};
 use crate::lvs::{FOUR_IN_SIX, Family, four_in_six};
 
@@ -149,11 +149,10 @@ fn global_defs<'t>(
         let place = &line.place;
         match line.name() {
             "notification_email" => {
-                let words = line.inner.iter().flat_map(|it| &it.words);
-                let words = words.chain(line.args());
-                globals
-                    .addresses
-                    .extend(words.filter_map(|it| address_of(it)));
+                told(&line.place, line.args(), globals, remarks);
+                for inner in &line.inner {
+                    told(&inner.place, &inner.words, globals, remarks);
+                }
             }
             "notification_email_from" => match address_of(&line.args().join(" ")) {
                 Some(address) => plan.settings.push(("mail_from", address)),
@@ -186,6 +185,19 @@ fn global_defs<'t>(
         }
     }
     globals.smtp_alert = checker.or(general);
+}
+
+/// Recipients on a line, who have nothing but blanks between them.
+fn told(place: &Place, words: &[String], globals: &mut Globals, remarks: &mut Remarks) {
+    if words.iter().any(|it| it.contains(',')) {
+        let text = "notification_email: keepalived takes a comma for a part of the address; taken \
+                    as the end of one";
+        remarks.tolerated(place, text);
+    }
+    for word in words {
+        let found = recipients("notification_email", word, place, remarks);
+        globals.addresses.extend(found);
+    }
 }
 
 /// What there is in place of a global word that concerns the checkers.

@@ -10,7 +10,7 @@ use crate::import::ldirectord::{Block, SUPERVISED, Settings, Value, check};
 use crate::import::plan::{
     Entry, Plan, Policy, Section, Server, fit_settings, flag_of, scheduler_of,
 };
-use crate::import::words::{address_of, granularity, unquoted};
+use crate::import::words::{address_of, granularity, recipients, unquoted};
 use crate::import::{Remarks, shown};
 use crate::lvs::{
     FOUR_IN_SIX, Family, Protocol, Scheduler, ServiceFlags, VirtualService, VirtualServiceKey,
@@ -398,18 +398,8 @@ fn policy(seen: &Seen<'_>, remarks: &mut Remarks) -> Policy {
     let Some(value) = seen.get("emailalert") else {
         return Policy::default();
     };
-    let mut addresses = Vec::new();
-    let words = unquoted(&value.text).split([',', ' ']);
-    for word in words.filter(|it| !it.is_empty()) {
-        match address_of(word) {
-            Some(address) => addresses.push(address),
-            None => {
-                let word = shown(word);
-                let text = format!("emailalert: \"{word}\" is no mail address and is left out");
-                remarks.lost(&value.place, text);
-            }
-        }
-    }
+    let text = unquoted(&value.text);
+    let addresses = recipients("emailalert", text, &value.place, remarks);
     if addresses.is_empty() {
         remarks.lost(&value.place, "emailalert: no mail address in it");
         return Policy::default();

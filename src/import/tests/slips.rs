@@ -70,3 +70,102 @@ fn a_mark_needs_no_protocol_and_its_neighbours_in_a_group_do() {
             .contains("virtual 10.0.0.3:80\n    protocol udp\n")
     );
 }
+
+/// What comes of a virtual service whose mail goes to these words.
+fn mailed(words: &str, is_keepalived: bool) -> Imported {
+    if is_keepalived {
+        let text = format!(
+            "global_defs {{\n notification_email {{\n{words}\n }}\n}}\nvirtual_server 10.0.0.3 80 {{\n \
+             protocol TCP\n real_server 10.0.0.7 80 {{\n TCP_CHECK {{\n }}\n }}\n}}\n"
+        );
+        of(Format::Keepalived, &text)
+    } else {
+        let text = format!(
+            "emailalert=\"{words}\"\nvirtual=10.0.0.3:80\n\treal=10.0.0.7:80 masq\n\t\
+             checktype=connect\n"
+        );
+        of(Format::Ldirectord, &text)
+    }
+}
+
+fn alert_line(imported: &Imported) -> Option<&str> {
+    let mut lines = imported.text.lines().map(str::trim);
+    lines.find_map(|it| it.strip_prefix("alert mail.alert "))
+}
+
+#[test]
+fn no_recipient_vanishes_unsaid() {
+    let all = "ops@x.y dba@x.y boss@x.y";
+    for (words, expected, commas) in [
+        ("ops@x.y dba@x.y boss@x.y", all, 0),
+        ("ops@x.y,", "ops@x.y", 1),
+        ("ops@x.y, # team", "ops@x.y", 1),
+        ("ops@x.y, dba@x.y, boss@x.y", all, 1),
+        ("ops@x.y,dba@x.y\nboss@x.y", all, 1),
+        ("ops@x.y,\ndba@x.y,\nboss@x.y", all, 2),
+        (
+            "\u{fc}ser@ex\u{e4}mple.org",
+            "\u{fc}ser@ex\u{e4}mple.org",
+            0,
+        ),
+        ("o'brien@x.y", "\"o'brien@x.y\"", 0),
+        ("'ops@x.y' \"dba@x.y\" <boss@x.y>", all, 0),
+    ] {
+        let imported = mailed(words, true);
+        assert_eq!(alert_line(&imported), Some(expected), "{words}");
+        assert_eq!(lost(&imported), Vec::<&str>::new(), "{words}");
+        let said = said(&imported, RemarkKind::Tolerated);
+        assert_eq!(said.len(), commas, "{words}: {said:?}");
+        assert!(
+            config::load_text(&imported.text).is_ok(),
+            "{}",
+            imported.text
+        );
+    }
+}
+
+#[test]
+fn what_is_no_mail_address_costs_itself_alone() {
+    for bad in [
+        "user@[10.0.0.1]",
+        "ops@x.y;",
+        "x@y@z",
+        "@x",
+        "x@",
+        "-x@y",
+        "a\\b@x.y",
+    ] {
+        for is_keepalived in [true, false] {
+            let imported = mailed(&format!("good@x.y {bad} more@x.y"), is_keepalived);
+            let line = alert_line(&imported);
+            assert_eq!(
+                line,
+                Some("good@x.y more@x.y"),
+                "{bad}: {:?}",
+                imported.remarks
+            );
+            let lost = lost(&imported);
+            assert_eq!(lost.len(), 1, "{lost:?}");
+            let expected = format!("\"{bad}\" is no mail address and is left out");
+            assert!(lost[0].ends_with(&expected), "{lost:?}");
+        }
+    }
+    let apostrophe = mailed("o'brien@x.y", false);
+    assert_eq!(alert_line(&apostrophe), Some("\"o'brien@x.y\""));
+    assert!(apostrophe.is_complete());
+    let alone = mailed("ops@x.y;", true);
+    assert_eq!((alert_line(&alone), lost(&alone).len()), (None, 1));
+}
+
+#[test]
+fn the_sender_keeps_its_apostrophe() {
+    let text = "global_defs {\n notification_email_from \"Pat\" <o'brien@x.y>\n}\n\
+                virtual_server 10.0.0.3 80 {\n protocol TCP\n real_server 10.0.0.7 80 {\n }\n}\n";
+    let imported = of(Format::Keepalived, text);
+    assert!(
+        imported.text.contains("mail_from = o'brien@x.y\n"),
+        "{}",
+        imported.text
+    );
+    assert!(imported.is_complete(), "{:?}", imported.remarks);
+}
