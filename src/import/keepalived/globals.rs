@@ -97,6 +97,15 @@ pub(super) fn read(tree: &[Block], plan: &mut Plan, remarks: &mut Remarks) -> Gl
 }
 
 fn group(block: &Block, globals: &mut Globals, remarks: &mut Remarks) {
+    let name = block.word(1).unwrap_or_default();
+    if globals.groups.contains_key(name) {
+        let text = format!(
+            "the group {} is in the file already; the first one counts",
+            shown(name)
+        );
+        remarks.lost(&block.place, text);
+        return;
+    }
     let mut list = Vec::new();
     for line in &block.inner {
         if line.name() == "fwmark" {
@@ -123,8 +132,7 @@ fn group(block: &Block, globals: &mut Globals, remarks: &mut Remarks) {
         let text = format!("the group has more than {GROUP_MAX} members; the rest is left out");
         remarks.lost(&block.place, text);
     }
-    let name = block.word(1).unwrap_or_default().to_owned();
-    globals.groups.insert(name, list);
+    globals.groups.insert(name.to_owned(), list);
 }
 
 /// `inet` or `inet6`

@@ -169,3 +169,19 @@ fn the_sender_keeps_its_apostrophe() {
     );
     assert!(imported.is_complete(), "{:?}", imported.remarks);
 }
+
+#[test]
+fn a_second_group_of_one_name_is_lost_and_the_first_one_counts() {
+    let text = "virtual_server_group G {\n 10.1.0.1 80\n}\nvirtual_server_group G {\n 10.1.0.9 80\n}\n\
+                virtual_server group G {\n protocol TCP\n real_server 10.0.0.7 80 {\n }\n}\n";
+    let imported = of(Format::Keepalived, text);
+    assert_eq!(
+        said(&imported, RemarkKind::NoEquivalent),
+        [(
+            4,
+            "the group G is in the file already; the first one counts"
+        )]
+    );
+    assert!(imported.text.contains("virtual 10.1.0.1:80\n"));
+    assert!(!imported.text.contains("10.1.0.9"), "{}", imported.text);
+}
