@@ -271,6 +271,10 @@ fn write_service(out: &mut String, service: &Service) {
     if let Some(number) = policy.number {
         let _ = writeln!(out, "            numalerts {number}");
     }
+    // By mon's rule there is no recovery without an alert before it.
+    if alerts.is_empty() {
+        out.push_str("            no_comp_alerts\n");
+    }
     for (word, lines) in [("alert", alerts), ("upalert", upalerts)] {
         for words in lines {
             let _ = writeln!(out, "            {word} {}", line(words));

@@ -45,6 +45,42 @@ const fn seconds(seconds: u64) -> Duration {
 }
 
 #[test]
+fn an_upalert_that_nothing_is_sent_before_is_warned_of() {
+    let table = "alert lvs.alert -P tcp -V 10.0.0.3:80 -R 10.0.0.7:80\n";
+    for (lines, warns) in [
+        ("upalert mail.alert ops\n", true),
+        ("upalert mail.alert ops\nackalert mail.alert ops\n", true),
+        (&*format!("{table}upalert mail.alert ops\n"), true),
+        ("alert mail.alert ops\nupalert mail.alert ops\n", false),
+        (
+            "startupalert mail.alert ops\nupalert mail.alert ops\n",
+            false,
+        ),
+        (
+            "disablealert mail.alert ops\nupalert mail.alert ops\n",
+            false,
+        ),
+        ("upalert mail.alert ops\nno_comp_alerts\n", false),
+        (&*format!("{table}up{table}"), false),
+    ] {
+        let (_, said) = service(&format!(
+            "interval 30s\nmonitor http.monitor\nperiod\n{lines}"
+        ));
+        let is_it = |it: &&String| it.starts_with("this upalert never runs: nothing is sent");
+        let found = said.iter().filter(is_it);
+        assert_eq!(found.count(), usize::from(warns), "{lines}: {said:?}");
+    }
+    // A line that cannot be read has a mistake of its own.
+    let said = config::load_text(
+        "hostgroup web web1\n\nwatch web\n service http\n interval 30s\n monitor http.monitor\n \
+         period\n alert mail.alert -q ops\n upalert mail.alert ops\n",
+    );
+    let said = said.unwrap_err();
+    let is_it = |it: &Diagnostic| it.message.contains("never runs");
+    assert!(!said.iter().any(is_it), "{said:?}");
+}
+
+#[test]
 fn every_keyword_of_a_service_reaches_the_model() {
     let lines = "\
 interval 30s

@@ -77,6 +77,7 @@ impl Checker<'_> {
             self.once(&mut seen, statement, &REPEATABLE);
             self.period_keyword(id, service, &mut period, statement);
         }
+        self.lone_upalert(&period, &tree.statements);
         for list in [
             &mut period.alerts,
             &mut period.upalerts,
@@ -129,6 +130,37 @@ impl Checker<'_> {
             // The syntax lets only keywords of the table through.
             _ => {}
         }
+    }
+
+    /// A recovery is told where something was sent before it, or with `no_comp_alerts`.
+    fn lone_upalert(&mut self, period: &AlertPeriod, statements: &[Statement]) {
+        let sends = |list: &[Arc<AlertCommand>]| {
+            let decides = |it: &AlertCommand| {
+                matches!(it.program, AlertProgram::Native(AlertOptions::Lvs(_)))
+            };
+            list.iter().any(|it| !decides(it))
+        };
+        let earlier = [&period.alerts, &period.startupalerts, &period.disablealerts];
+        if period.no_comp_alerts || !sends(&period.upalerts) || earlier.iter().any(|it| sends(it)) {
+            return;
+        }
+        // One that could not be read has its own mistake.
+        let words: Vec<&str> = statements.iter().map(|it| self.text(it.keyword)).collect();
+        let is_earlier = |it: &&&str| matches!(**it, "alert" | "startupalert" | "disablealert");
+        let written = words.iter().filter(is_earlier).count();
+        let read: usize = earlier.iter().map(|it| it.len()).sum();
+        let first = words.iter().position(|it| *it == "upalert");
+        let Some(line) = first
+            .and_then(|at| statements.get(at))
+            .filter(|_| written == read)
+        else {
+            return;
+        };
+        let place = line.keyword;
+        let message = "this upalert never runs: nothing is sent in its period before it";
+        let help = "add an alert line (lvs.alert sends nothing), or no_comp_alerts, with which the \
+                    end of each failure is told";
+        self.report.warn(place, message, help);
     }
 
     /// An alert line that may decide over the table.

@@ -15,7 +15,7 @@ use crate::import::plan::{
     Entry, Plan, Policy, Section, Server, THRESHOLD_MAX, fit_settings, flag_of, scheduler_of,
 };
 use crate::import::words::{fit_port, granularity, is_host, weight};
-use crate::import::{Remarks, shown};
+use crate::import::{Place, Remarks, shown};
 use crate::lvs::{
     Family, Forwarding, RealServer, Scheduler, ServiceFlags, VirtualService, VirtualServiceKey,
     Weight,
@@ -397,8 +397,19 @@ impl<'a> Reading<'a> {
             let text = "none of its checks has an equivalent: the server is always in";
             remarks.lost(place, text);
         }
+        lone_up(&policy, &found, place, remarks);
         server.checks = std::mem::take(&mut found.services);
         Some((server, found))
+    }
+}
+
+/// What is different where recoveries alone are told.
+fn lone_up(policy: &Policy, found: &checker::Found, place: &Place, remarks: &mut Remarks) {
+    let is_alone = policy.alerts.is_empty() && !policy.upalerts.is_empty();
+    if is_alone && found.retries > 0 && !found.services.is_empty() {
+        let text = "notify_up without an alert beside it: it is also called after a failure that a \
+                    retry takes back";
+        remarks.note(place, text);
     }
 }
 

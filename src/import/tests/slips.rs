@@ -185,3 +185,40 @@ fn a_second_group_of_one_name_is_lost_and_the_first_one_counts() {
     assert!(imported.text.contains("virtual 10.1.0.1:80\n"));
     assert!(!imported.text.contains("10.1.0.9"), "{}", imported.text);
 }
+
+#[test]
+fn notify_up_without_an_alert_is_called_nevertheless() {
+    let of_server = |lines: &str| {
+        let text = format!(
+            "virtual_server 10.0.0.3 80 {{\n protocol TCP\n real_server 10.0.0.7 80 {{\n{lines}\n }}\n}}\n"
+        );
+        let imported = of(Format::Keepalived, &text);
+        let warnings = config::load_text(&imported.text).unwrap().1;
+        let upalerts: Vec<String> = warnings
+            .iter()
+            .map(|it| it.message.clone())
+            .filter(|it| it.contains("upalert"))
+            .collect();
+        assert_eq!(upalerts, Vec::<String>::new(), "{}", imported.text);
+        imported
+    };
+    let check = "TCP_CHECK {\n retry 0\n}";
+    let alone = of_server(&format!("notify_up /bin/up\n{check}"));
+    assert!(
+        alone
+            .text
+            .contains("            no_comp_alerts\n            upalert /bin/up\n"),
+        "{}",
+        alone.text
+    );
+    let both = of_server(&format!(
+        "notify_up /bin/up\nnotify_down /bin/down\n{check}"
+    ));
+    assert!(!both.text.contains("no_comp_alerts"), "{}", both.text);
+    let retried = of_server("notify_up /bin/up\nTCP_CHECK {\n}");
+    let notes = said(&retried, RemarkKind::Note);
+    assert!(
+        notes.iter().any(|it| it.1.contains("a retry takes back")),
+        "{notes:?}"
+    );
+}
