@@ -1,11 +1,12 @@
 //! `lvsmon import`: the mon.cf that says what ldirectord.cf or keepalived.conf says.
 //!
 //! The text goes to standard output or to a file, remarks to standard error. Exit code: 0 all of
-//! it is said, 1 some of it has no equivalent and the rest is written, 2 wrong usage, 3 the file
-//! cannot be read, or nothing of it can be imported.
+//! it is said, 1 some of it has no equivalent and the rest is written, 2 wrong usage, 3 nothing is
+//! written: the file cannot be read, nothing of it can be imported, or there is no room for it.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,6 +15,7 @@ use clap::{Args, ValueEnum};
 use crate::cli::Outcome;
 use crate::cli::misuse::misused;
 use crate::cli::output::{Form, Output, complain};
+use crate::folder;
 use crate::import::{self, Format, Include, Reading, Refused, Remark, TEXT_MAX};
 use crate::regular_file;
 use crate::text::counted;
@@ -22,8 +24,8 @@ use crate::text::one_line;
 /// Some of it has no equivalent.
 const INCOMPLETE: u8 = 1;
 
-/// It cannot be read, or nothing of it can be imported.
-const UNREADABLE: u8 = 3;
+/// It cannot be read, nothing of it can be imported, or the text cannot be written.
+const NOTHING_WRITTEN: u8 = 3;
 
 /// Files that one `include` may name: a folder with one for each virtual server.
 const INCLUDED_MAX: usize = 5_000;
@@ -32,8 +34,9 @@ const INCLUDED_MAX: usize = 5_000;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit status: 0 all of it is said, 1 some of it has no equivalent (the rest \
-    is written), 2 wrong usage, 3 the file cannot be read. What has no equivalent stands on \
-    standard error and as comments in the text."
+    is written), 2 wrong usage, 3 nothing is written: the file cannot be read or imported, or the \
+    text cannot be written. What has no equivalent stands on standard error and as comments in \
+    the text."
 )]
 pub(super) struct ImportArgs {
     /// ldirectord.cf or keepalived.conf
@@ -74,7 +77,7 @@ pub(super) fn import(args: &ImportArgs, out: &mut Output) -> Outcome {
         Ok(bytes) => bytes,
         Err(error) => {
             complain(&format!("lvsmon import: {name} cannot be read: {error}"));
-            return Ok(ExitCode::from(UNREADABLE));
+            return Ok(ExitCode::from(NOTHING_WRITTEN));
         }
     };
     let reading = Reading {
@@ -91,14 +94,26 @@ pub(super) fn import(args: &ImportArgs, out: &mut Output) -> Outcome {
                 say(remarks, *unsaid);
             }
             complain(&format!("lvsmon import: {name}: {refused}"));
-            return Ok(ExitCode::from(UNREADABLE));
+            return Ok(ExitCode::from(NOTHING_WRITTEN));
         }
     };
     say(&imported.remarks, imported.unsaid);
-    match &args.output {
-        Some(path) => write(path, args.force, &imported.text)
-            .map_err(|error| format!("{} cannot be written: {error}", path.display()))?,
-        None => out.bytes(imported.text.as_bytes())?,
+    let text = &imported.text;
+    let (written, name) = match &args.output {
+        Some(path) => (write(path, args.force, text), path.display().to_string()),
+        None => {
+            let written = out.bytes(text.as_bytes()).and_then(|()| out.flush());
+            (written, "standard output".to_owned())
+        }
+    };
+    match written {
+        Ok(()) => {}
+        // Not an error of ours; who calls knows of it.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(error.into()),
+        Err(error) => {
+            complain(&format!("lvsmon import: {name} cannot be written: {error}"));
+            return Ok(ExitCode::from(NOTHING_WRITTEN));
+        }
     }
     Ok(if imported.is_complete() {
         ExitCode::SUCCESS
@@ -126,14 +141,49 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// All of the text under that name, or nothing: it is written beside it first. What is no plain
+/// file, `/dev/stdout` say, is written to.
 fn write(path: &Path, is_forced: bool, text: &str) -> io::Result<()> {
-    let mut file = if is_forced {
-        File::create(path)?
-    } else {
-        OpenOptions::new().write(true).create_new(true).open(path)?
+    let found = fs::metadata(path).ok();
+    if found.as_ref().is_some_and(|it| !it.is_file()) {
+        let mut file = OpenOptions::new().write(true).open(path)?;
+        return file.write_all(text.as_bytes());
+    }
+    // Behind a symbolic link stands the file that is meant.
+    let path = match found {
+        Some(_) => fs::canonicalize(path)?,
+        None => path.to_owned(),
     };
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let new = PathBuf::from(name);
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&new)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| {
+        if let Some(found) = &found {
+            file.set_permissions(found.permissions())?;
+            // Where that is not allowed it becomes ours, as that of an editor does.
+            let _ = chown(&new, Some(found.uid()), Some(found.gid()));
+        }
+        file.sync_all()?;
+        if is_forced {
+            return fs::rename(&new, &path);
+        }
+        // Unlike a rename it refuses a name that came up meanwhile.
+        match fs::hard_link(&new, &path) {
+            Ok(()) => fs::remove_file(&new),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+            // Not every file system has links.
+            Err(_) => fs::rename(&new, &path),
+        }
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    written?;
+    // It is there; a folder that may be written and not read only has its name later on disk.
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let _ = folder::sync(folder.unwrap_or(Path::new(".")));
+    Ok(())
 }
 
 /// The files of an `include`: relative to the folder of the file that includes, with `*` and `?`

@@ -8,8 +8,9 @@ mod remarks;
 mod run;
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 use crate::support::{self, TempDir};
 
@@ -78,6 +79,64 @@ fn a_file_that_is_there_is_not_written_over() {
     let (code, ..) = import(folder.path(), &[from, "-o", "mon.cf", "--force"]);
     assert_eq!(code, Some(0));
     assert_eq!(folder.read("mon.cf"), first);
+}
+
+/// The same where no file may become larger than half a kilobyte or one, as on a full disk.
+fn import_without_room(folder: &Path, words: &[&str]) -> (Option<i32>, String) {
+    let lvsmon = support::lvsmon(["import"]);
+    let script = "trap '' XFSZ; ulimit -f 1; exec \"$0\" import \"$@\"";
+    let output = Command::new("sh")
+        .args(["-c", script])
+        .arg(lvsmon.get_program())
+        .args(words)
+        .current_dir(folder)
+        .output()
+        .expect("sh runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), said)
+}
+
+#[test]
+fn what_cannot_be_written_whole_leaves_everything_as_it_was() {
+    let folder = TempDir::new();
+    let from = data().join("keepalived.conf");
+    let from = from.to_str().expect("a plain name");
+    let files = || {
+        let list = fs::read_dir(folder.path()).expect("a folder");
+        let names = list.map(|it| it.expect("an entry").file_name());
+        names.collect::<Vec<_>>()
+    };
+    let (code, said) = import_without_room(folder.path(), &[from, "-o", "mon.cf"]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("mon.cf cannot be written: "), "{said}");
+    assert!(files().is_empty(), "{:?}", files());
+    folder.write("mon.cf", "mine");
+    let (code, said) = import_without_room(folder.path(), &[from, "-o", "mon.cf", "--force"]);
+    assert_eq!(code, Some(3), "{said}");
+    assert_eq!(folder.read("mon.cf"), "mine");
+    assert_eq!(files(), ["mon.cf"]);
+    let (code, _, said) = import(folder.path(), &[from, "-o", "none/mon.cf"]);
+    assert_eq!(code, Some(3), "{said}");
+    // A device is no file to write beside.
+    let (code, _, said) = import(folder.path(), &[from, "-o", "/dev/full", "--force"]);
+    assert_eq!(code, Some(3), "{said}");
+}
+
+#[test]
+fn a_file_that_is_written_over_keeps_its_rights_and_its_links() {
+    let folder = TempDir::new();
+    let from = data().join("keepalived.conf");
+    let from = from.to_str().expect("a plain name");
+    let real = folder.write("real.cf", "mine");
+    let mode = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(&real, mode).expect("a mode");
+    symlink("real.cf", folder.join("mon.cf")).expect("a link");
+    let (code, _, said) = import(folder.path(), &[from, "-o", "mon.cf", "--force"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(folder.join("mon.cf").is_symlink());
+    assert!(folder.read("real.cf").contains("virtual "));
+    let found = fs::metadata(&real).expect("a file");
+    assert_eq!(found.permissions().mode() & 0o777, 0o600);
 }
 
 #[test]
