@@ -9,6 +9,7 @@
 //! | which virtual services is it for | `keys` |
 //! | how does a `lvs_method` forward | `forwarding` |
 //! | what does a checker come to | `checker` |
+//! | which text do the bytes of one make | `hex` |
 //!
 //! Source: keepalived.conf(5) 2.2.7. VRRP, BFD and what belongs to them stay keepalived's, which
 //! is said once. Lines are limited in `lines`, nesting in `blocks`.
@@ -17,6 +18,7 @@ mod blocks;
 mod checker;
 mod forwarding;
 mod globals;
+mod hex;
 mod keys;
 mod lines;
 mod virtual_server;

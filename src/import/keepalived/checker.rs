@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::config::diagnostic::nearest;
 use crate::import::checks::{Check, Content, Exits, MendedPages, PLUGINS_NEEDED, Page, argument};
 use crate::import::keepalived::blocks::{Block, CHECKERS, Extent};
+use crate::import::keepalived::hex::printable;
 use crate::import::keepalived::virtual_server::{PAUSE_MAX, unknown};
 use crate::import::keepalived::{is_on, swallowed, timer};
 use crate::import::plan::{Policy, Server, Service};
@@ -55,7 +56,10 @@ impl Defaults {
                 Some(span) => *place = Some(span.min(PAUSE_MAX)),
                 None => remarks.tolerated(
                     &line.place,
-                    format!("{} without a time above 0; left out", line.name()),
+                    format!(
+                        "{} is no time above 0 s, 7 days at most; left out",
+                        line.name()
+                    ),
                 ),
             };
         match line.name() {
@@ -144,6 +148,17 @@ impl Found {
     }
 }
 
+/// Words of checkers and of pages that take one word.
+const ONE_WORD: [&str; 7] = [
+    "connect_ip",
+    "connect_port",
+    "path",
+    "regex",
+    "digest",
+    "misc_timeout",
+    "helo_name",
+];
+
 /// A checker to be read.
 pub(super) struct Look<'a> {
     pub(super) block: &'a Block,
@@ -164,6 +179,9 @@ struct Options<'a> {
 
 impl<'a> Options<'a> {
     fn take(&mut self, line: &'a Block, server: &Server, remarks: &mut Remarks) {
+        if ONE_WORD.contains(&line.name()) {
+            swallowed(line, 1, remarks);
+        }
         match line.name() {
             "connect_ip" => match line.word(1).filter(|it| is_host(it)) {
                 Some(host) if host != server.host => self.host = Some(host.to_owned()),
@@ -172,9 +190,10 @@ impl<'a> Options<'a> {
             },
             "connect_port" => match line.word(1).and_then(|it| it.parse().ok()) {
                 Some(port) if port > 0 => self.port = port,
-                Some(_) | None => {
-                    remarks.tolerated(&line.place, "connect_port without a number; left out")
-                }
+                Some(_) | None => remarks.tolerated(
+                    &line.place,
+                    "connect_port is no number from 1 to 65535; left out",
+                ),
             },
             "bindto" | "bind_if" | "bind_port" | "fwmark" => {
                 let text = format!("{}: checks leave by the usual route", line.name());
@@ -504,27 +523,14 @@ fn no_equivalent(kind: &str) -> String {
     }
 }
 
-/// Bytes in hexadecimal as text, where all are printable.
-fn printable(hex: &str) -> Option<String> {
-    let digits: Vec<u8> = hex.bytes().filter(|it| !it.is_ascii_whitespace()).collect();
-    if digits.is_empty() || !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    let pairs = digits.chunks(2).map(|pair| {
-        let text = std::str::from_utf8(pair).ok()?;
-        u8::from_str_radix(text, 16)
-            .ok()
-            .filter(|it| (0x20..0x7f).contains(it))
-            .map(char::from)
-    });
-    pairs.collect()
-}
-
 fn url_lines(url: &Block, page: &mut Page, remarks: &mut Remarks) {
     let mut content = None;
     let mut flags = String::new();
     for line in &url.inner {
         let place = &line.place;
+        if ONE_WORD.contains(&line.name()) {
+            swallowed(line, 1, remarks);
+        }
         match line.name() {
             "path" => page.path = line.word(1).unwrap_or("/").to_owned(),
             "virtualhost" => page.name = line.word(1).map(str::to_owned),

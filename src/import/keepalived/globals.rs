@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::config::diagnostic::nearest;
 use crate::import::keepalived::blocks::Block;
 use crate::import::keepalived::is_on;
 use crate::import::plan::Plan;
@@ -73,7 +74,16 @@ pub(super) fn read(tree: &[Block], plan: &mut Plan, remarks: &mut Remarks) -> Gl
                 &block.place,
                 format!("{}: start lvsmon in that namespace", block.name()),
             ),
-            _ => keepalived.push(block),
+            name => match meant(block) {
+                Some(meant) => {
+                    let name = shown(name);
+                    let text = format!(
+                        "\"{name}\" is not known here and is left out; did you mean {meant}?"
+                    );
+                    remarks.lost(&block.place, text);
+                }
+                None => keepalived.push(block),
+            },
         }
     }
     if let Some(first) = keepalived.first() {
@@ -94,6 +104,15 @@ pub(super) fn read(tree: &[Block], plan: &mut Plan, remarks: &mut Remarks) -> Gl
         remarks.note(&first.place, text);
     }
     globals
+}
+
+/// What a block at the top that is none of ours nor of VRRP was probably meant to be: keepalived
+/// skips it.
+fn meant(block: &Block) -> Option<&'static str> {
+    if block.inner.iter().any(|it| it.name() == "real_server") {
+        return Some("virtual_server");
+    }
+    nearest(block.name(), ["virtual_server", "virtual_server_group"])
 }
 
 fn group(block: &Block, globals: &mut Globals, remarks: &mut Remarks) {
@@ -178,7 +197,10 @@ fn global_defs<'t>(
                         let relay = format!("smtp://{host}:{port}");
                         plan.settings.push(("mail_relay", relay));
                     }
-                    _ => remarks.lost(place, "smtp_server: no name of a mail server"),
+                    _ => remarks.lost(
+                        place,
+                        "smtp_server: no name of a mail server, or no port of one",
+                    ),
                 }
             }
             "smtp_alert" => general = Some(is_on(line)),

@@ -63,7 +63,7 @@ pub(super) fn section(
     for line in &block.inner {
         reading.line(line, remarks);
     }
-    reading.mail_of_quorum();
+    reading.finish(block, remarks);
     let mut servers: Vec<Server> = Vec::new();
     let mut entries: BTreeSet<Entry> = BTreeSet::new();
     let mut rules_of: Vec<OwnRules> = Vec::new();
@@ -282,6 +282,18 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// What can be said when all lines are read.
+    fn finish(&mut self, block: &Block, remarks: &mut Remarks) {
+        let granularity = |it: &&Block| it.name() == "persistence_granularity";
+        if !self.settings.is_persistent()
+            && let Some(line) = block.inner.iter().find(granularity)
+        {
+            let text = "persistence_granularity means nothing without persistence_timeout";
+            remarks.tolerated(&line.place, text);
+        }
+        self.mail_of_quorum();
+    }
+
     /// Mail about the quorum goes out where the file asks for it.
     fn mail_of_quorum(&mut self) {
         let wants = self.smtp_alert.or(self.globals.smtp_alert).unwrap_or(false);
@@ -309,7 +321,7 @@ impl<'a> Reading<'a> {
                 );
                 remarks.lost(&line.place, text);
             }
-            None => remarks.tolerated(&line.place, "quorum without a number; taken as 1"),
+            None => remarks.tolerated(&line.place, "quorum is no number above 0; taken as 1"),
         }
     }
 
@@ -464,7 +476,10 @@ fn threshold(line: &Block, settings: &mut RealServer, remarks: &mut Remarks) {
     match (line.name(), number.filter(|it| *it <= THRESHOLD_MAX)) {
         ("uthreshold", Some(number)) => settings.upper_threshold = number,
         ("lthreshold", Some(number)) => settings.lower_threshold = number,
-        (name, _) => remarks.tolerated(&line.place, format!("{name} without a number; left out")),
+        (name, _) => remarks.tolerated(
+            &line.place,
+            format!("{name} is no number up to {THRESHOLD_MAX}; left out"),
+        ),
     }
 }
 

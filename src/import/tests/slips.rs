@@ -222,3 +222,112 @@ fn notify_up_without_an_alert_is_called_nevertheless() {
         "{notes:?}"
     );
 }
+
+#[test]
+fn a_misspelt_block_at_the_top_is_named() {
+    let good = "virtual_server 10.0.0.3 80 {\n protocol TCP\n real_server 10.0.0.7 80 {\n }\n}\n";
+    for (name, inner, meant) in [
+        (
+            "virtualserver 10.0.0.4 80",
+            "lb_algo rr",
+            Some("virtual_server?"),
+        ),
+        (
+            "Virtual_Server 10.0.0.4 80",
+            "lb_algo rr",
+            Some("virtual_server?"),
+        ),
+        (
+            "virtual_server_grp G",
+            "10.0.0.4 80",
+            Some("virtual_server_group?"),
+        ),
+        (
+            "vs 10.0.0.4 80",
+            "real_server 10.0.0.7 80 {\n }",
+            Some("virtual_server?"),
+        ),
+        ("vrrp_instance V", "state MASTER", None),
+        ("static_ipaddress", "10.0.0.4/24 dev eth0", None),
+    ] {
+        let imported = of(
+            Format::Keepalived,
+            &format!("{good}{name} {{\n {inner}\n}}\n"),
+        );
+        let lost = lost(&imported);
+        assert_eq!(lost.len(), usize::from(meant.is_some()), "{name}: {lost:?}");
+        if let Some(meant) = meant {
+            assert!(
+                lost[0].ends_with(&format!("did you mean {meant}")),
+                "{lost:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_keepalived_drops_inside_of_a_virtual_server_is_said() {
+    for (level, lines, expected) in [
+        (
+            "virtual",
+            "persistence_granularity 255.255.255.0",
+            "persistence_granularity means nothing",
+        ),
+        (
+            "check",
+            "connect_ip 10.0.0.9 connect_port 81",
+            "connect_ip takes one word",
+        ),
+        (
+            "check",
+            "connect_port 81 connect_ip 10.0.0.9",
+            "connect_port takes one word",
+        ),
+        ("url", "path /a b", "path takes one word"),
+        ("url", "regex a b", "regex takes one word"),
+        (
+            "check",
+            "connect_port 99999",
+            "connect_port is no number from 1 to 65535",
+        ),
+    ] {
+        let at = |it: &str| if it == level { lines } else { "" };
+        let text = format!(
+            "virtual_server 10.0.0.3 80 {{\n protocol TCP\n {}\n real_server 10.0.0.7 80 {{\n \
+             HTTP_GET {{\n {}\n url {{\n {}\n }}\n }}\n }}\n}}\n",
+            at("virtual"),
+            at("check"),
+            at("url")
+        );
+        let imported = of(Format::Keepalived, &text);
+        let said = said(&imported, RemarkKind::Tolerated);
+        assert_eq!(said.len(), 1, "{lines}: {said:?}");
+        assert!(said[0].1.starts_with(expected), "{lines}: {said:?}");
+    }
+}
+
+#[test]
+fn hexadecimal_words_of_a_udp_check_are_bytes_of_their_own() {
+    for (hex, expected) in [
+        ("41 42", Some("-s AB -e AB")),
+        ("4142", Some("-s AB -e AB")),
+        // 04 01 42, which is no text.
+        ("4 1 42", None),
+        ("414", None),
+        ("4x", None),
+        ("+41", None),
+    ] {
+        let text = format!(
+            "virtual_server 10.0.0.3 80 {{\n protocol UDP\n real_server 10.0.0.7 80 {{\n \
+             UDP_CHECK {{\n payload {hex}\n require_reply {hex}\n }}\n }}\n}}\n"
+        );
+        let imported = of(Format::Keepalived, &text);
+        let is_asked = expected.is_some_and(|it| imported.text.contains(it));
+        assert_eq!(is_asked, expected.is_some(), "{hex}\n{}", imported.text);
+        assert_eq!(
+            lost(&imported).len(),
+            usize::from(expected.is_none()),
+            "{hex}"
+        );
+    }
+}
