@@ -68,7 +68,8 @@ pub(super) fn key(report: &mut Report<'_>, name: Span, said: &Said) -> Option<Vi
     };
     let ip = address.ip();
     let is_scoped = matches!(address, SocketAddr::V6(six) if six.scope_id() != 0);
-    if ip.is_unspecified() || ip.is_multicast() || is_scoped {
+    let is_broadcast = ip == IpAddr::V4(Ipv4Addr::BROADCAST);
+    if ip.is_unspecified() || ip.is_multicast() || is_broadcast || is_scoped {
         let message = format!("{text} is not an address that clients connect to");
         report.error(*first, message, "write the virtual address itself");
         return None;

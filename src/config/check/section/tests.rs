@@ -452,3 +452,16 @@ fn no_service_decides_over_one_name_in_both_families() {
         assert_eq!(mistakes(&good), Vec::<String>::new(), "{good}");
     }
 }
+
+#[test]
+fn an_address_that_is_no_host_s_is_no_virtual_service() {
+    for address in ["0.0.0.0", "224.0.0.1", "255.255.255.255"] {
+        let text = format!("{WATCHES}virtual {address}:80\n real 10.0.0.7 service none\n");
+        let mistakes = load_text(&text).unwrap_err();
+        let said = mistakes[0].message.clone();
+        assert!(
+            said.contains("is not an address that clients connect to"),
+            "{said}"
+        );
+    }
+}
