@@ -190,6 +190,7 @@ impl Sections {
                 }
                 is_kept
             });
+            state.taken.retain(|word| words.contains(word));
             self.states.insert(section.key, state);
         }
         for (key, state) in old {
