@@ -14,6 +14,7 @@
 //! | what does a kernel answer to that | `replay` |
 //! | what can the kernel not carry | `limits` |
 //! | how are connections synchronised | `sync` |
+//! | what does any of it look like in a test | `arbitrary` |
 
 #[cfg(test)]
 pub(crate) mod arbitrary;

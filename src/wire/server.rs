@@ -9,6 +9,7 @@
 //! | what did a service say of it, and is that still being said | `said` |
 //! | why does such a verdict not change | `frozen` |
 //! | how does it stand in its `virtual` section | `section` |
+//! | who gives it its weight | `weight` |
 //! | what does its drain wait for | `drain` |
 //! | what has to happen before it is back | `back` |
 //! | what keeps it out though a person enabled it | `still_out` |
