@@ -4,7 +4,8 @@
 
 use crate::engine::manual::Effect;
 use crate::engine::section::live::{FallbackUse, ServedBy};
-use crate::engine::section::wanted::{Facts, ServerRole, Wanted, over, serving_beside};
+use crate::engine::section::wanted::held::serving_beside;
+use crate::engine::section::wanted::{Facts, ServerRole, Wanted, over};
 use crate::lvs::{ServerWish, Weight};
 use crate::time::Mono;
 
