@@ -12,6 +12,8 @@ use super::{Director, World, oneway};
 #[derive(Clone, Debug)]
 pub(super) struct Mail {
     pub(super) at: Mono,
+    /// Which director told it.
+    pub(super) side: usize,
     pub(super) event: String,
     pub(super) about: About,
     pub(super) was_linked: bool,
@@ -67,6 +69,7 @@ impl World {
         let is_unknown = may_die && self.random.u8(..) < 6;
         self.mails.push(Mail {
             at: self.time,
+            side,
             event: event.to_string(),
             about,
             was_linked,

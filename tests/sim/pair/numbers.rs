@@ -1,6 +1,6 @@
 //! Each outage has one number, but where the directors could not agree about it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use lvsmon::pair::talk::EventId;
@@ -17,12 +17,12 @@ impl World {
     /// Of what both directors see one outage of; all others are for `nothing_is_told_as_another`.
     pub(super) fn nothing_has_two_ids(&self) {
         // When each number was told first.
-        let mut numbers: BTreeMap<(usize, usize), BTreeMap<&str, Mono>> = BTreeMap::new();
+        let mut numbers: BTreeMap<(usize, usize), BTreeMap<&str, (Mono, usize)>> = BTreeMap::new();
         for mail in &self.mails {
             if let Some(outage) = self.one_outage(&mail.about) {
                 let id = EventId::of(&mail.event).unwrap();
                 let numbers = numbers.entry(outage).or_default();
-                numbers.entry(id.outage).or_insert(mail.at);
+                numbers.entry(id.outage).or_insert((mail.at, mail.side));
             }
         }
         numbers.retain(|_, numbers| numbers.len() > 1);
@@ -34,10 +34,16 @@ impl World {
             assert!(is_excused, "outage {index} of {host}: {numbers:?}");
             // They have agreed by the time they hear each other again.
             let heard = self.heard_again(found);
-            let is_late = numbers.values().any(|first| *first > heard);
+            let is_late = numbers.values().any(|(first, _)| *first > heard);
             assert!(
                 !is_late,
                 "outage {index} of {host} after {heard:?}: {numbers:?}"
+            );
+            // Neither director gave it two.
+            let sides: BTreeSet<usize> = numbers.values().map(|(_, side)| *side).collect();
+            assert!(
+                sides.len() == numbers.len(),
+                "outage {index} of {host} twice by one director: {numbers:?}"
             );
         }
     }
