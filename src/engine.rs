@@ -503,6 +503,7 @@ impl Engine {
     fn slot_counts(&mut self, now: Now, going: Going, report: Report, actions: &mut Vec<Action>) {
         let service = going.service;
         self.states[service.index()].between = None;
+        self.bindings.looked(service, going.run);
         let heard = Heard {
             service,
             kind: AlertKind::Failure,

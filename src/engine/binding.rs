@@ -69,6 +69,7 @@ use crate::model::{HostName, Model, MonitorProgram, ServiceId};
 use crate::time::{Mono, Now, Wall};
 use addresses::{Addresses, Tick};
 use changing::Whole;
+use families::Led;
 pub(crate) use families::{Families, Turned};
 use ground::Ground;
 use judge::Judge;
@@ -101,8 +102,8 @@ pub(crate) struct Bindings {
     by_host: BTreeMap<HostName, BTreeSet<VirtualServiceKey>>,
     families: Families,
     /// The same of hosts over which their services decide nothing by now, as of when they did:
-    /// until the next check, their verdicts are of these.
-    led: BTreeMap<ServiceId, Families>,
+    /// until the next check has reported, their verdicts are of these.
+    led: BTreeMap<ServiceId, Led>,
     judges: BTreeMap<ServiceId, Judge>,
     /// When patience with a service ends.
     timers: BTreeSet<(Mono, ServiceId)>,

@@ -69,7 +69,7 @@ impl Engine {
             | Purpose::Witness => Vec::new(),
         };
         if run.purpose.is_slot() {
-            self.bindings.looks(run.service);
+            self.bindings.looks(run.service, run.id);
             self.former_is_due(run.service, &run.hosts);
         }
         let going = Going {

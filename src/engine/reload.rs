@@ -119,7 +119,7 @@ impl Engine {
         let is_stale = |service: ServiceId| {
             let new = places.get(service.index()).copied().flatten();
             new.is_none_or(|new| {
-                turned.has_void(new) || !self.checks_the_same(old, service, &model, new)
+                turned.may_be_elsewhere(new) || !self.checks_the_same(old, service, &model, new)
             })
         };
         let stale: Vec<(RunId, ServiceId, Purpose)> = self
@@ -157,7 +157,8 @@ impl Engine {
         for (((was, before), state), place) in olds {
             let Some(is) = *place else { continue };
             let after = self.model.service(is);
-            let goes_on = self.checks_the_same(old, was, &self.model, is) && !turned.has_void(is);
+            let goes_on =
+                self.checks_the_same(old, was, &self.model, is) && !turned.may_be_elsewhere(is);
             if schedule::is_polled(after) && !goes_on {
                 past.anew.insert(is);
             }

@@ -130,7 +130,7 @@ impl Bindings {
         }
         self.judges = carried.into_iter().collect();
         actions.extend(self.adopt(now, &past));
-        self.led = self.families.left_behind(&found_in, new_id);
+        self.leave_behind(&found_in, new_id);
         let entries = self.all_operator_entries();
         for (entry, latch) in old_latches {
             let moved = new_id(entry.service).map(|service| Entry {
@@ -165,6 +165,7 @@ impl Bindings {
             judge.patience_ends = None;
             judge.is_unclear_said = false;
         }
+        self.led.clear();
         self.addresses.forget_heard();
         for entry in std::mem::take(&mut self.latches).into_keys() {
             actions.push(entry.record(&self.model, None));

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::effort::visit;
 use crate::engine::binding::judge::Part;
 use crate::engine::binding::{Bindings, addresses, survey};
+use crate::engine::event::RunId;
 use crate::engine::section::count::judged_part;
 use crate::lead::Lead;
 use crate::lvs::Family;
@@ -25,11 +26,21 @@ pub(crate) struct Families {
     of_whole: BTreeMap<ServiceId, Decided>,
 }
 
+/// Families in which a service found hosts over which it decides nothing by now.
+#[derive(Clone, Debug)]
+pub(super) struct Led {
+    families: Families,
+    /// The check that goes on and goes anywhere: what it finds is of none of these.
+    anew: Option<RunId>,
+}
+
 /// What a reload makes of verdicts where services decide in other families than before.
 #[derive(Debug, Default)]
 pub(crate) struct Turned {
     /// They were found in none of the families that they are to be of.
     void: BTreeSet<(ServiceId, Part)>,
+    /// Services whose check that is under way was not told where to go for what they decide now.
+    anywhere: BTreeSet<ServiceId>,
     /// Services that may not have looked at all that they decide over.
     behind: BTreeSet<ServiceId>,
 }
@@ -42,9 +53,9 @@ impl Turned {
     }
 
     /// Whether a check of this service that is under way may go to another family.
-    pub(crate) fn has_void(&self, service: ServiceId) -> bool {
+    pub(crate) fn may_be_elsewhere(&self, service: ServiceId) -> bool {
         let mut void = self.void.iter();
-        void.any(|&(id, _)| id == service)
+        void.any(|&(id, _)| id == service) || self.anywhere.contains(&service)
     }
 
     /// The services that are to look at once.
@@ -108,6 +119,14 @@ impl Families {
             }
         }
         left
+    }
+
+    /// Those of hosts, and those as a whole, where all are of one service, whatever its number.
+    fn of_one(&self) -> (BTreeMap<&HostName, Decided>, Decided) {
+        let families = |of: &BTreeSet<(ServiceId, Family)>| of.iter().map(|it| it.1).collect();
+        let of_hosts = self.of_name.iter().map(|(host, of)| (host, families(of)));
+        let of_whole = self.of_whole.values().flatten().copied();
+        (of_hosts.collect(), of_whole.collect())
     }
 
     /// Those of others, too.
@@ -209,14 +228,50 @@ impl Bindings {
     pub(super) fn found_in(&self) -> Families {
         let mut found_in = self.families.clone();
         for led in self.led.values() {
-            found_in.add_all(led);
+            found_in.add_all(&led.families);
         }
         found_in
     }
 
     /// A check of all that a service checks begins: where it decides nothing, it goes anywhere.
-    pub(crate) fn looks(&mut self, service: ServiceId) {
-        self.led.remove(&service);
+    pub(crate) fn looks(&mut self, service: ServiceId, run: RunId) {
+        if let Some(led) = self.led.get_mut(&service) {
+            led.anew = Some(run);
+        }
+    }
+
+    /// What such a check found counts from now on.
+    pub(crate) fn looked(&mut self, service: ServiceId, run: RunId) {
+        let is_anew = |led: &Led| led.anew == Some(run);
+        if self.led.get(&service).is_some_and(is_anew) {
+            self.led.remove(&service);
+        }
+    }
+
+    /// What services decide nothing over since a reload, of that which was `found_in` families.
+    /// `place` is the number of a service of before in the Model in force.
+    pub(super) fn leave_behind(
+        &mut self,
+        found_in: &Families,
+        place: impl Fn(ServiceId) -> Option<ServiceId>,
+    ) {
+        let before = std::mem::take(&mut self.led).into_iter();
+        let before = before.filter_map(|(old, led)| Some((place(old)?, led)));
+        let before: BTreeMap<ServiceId, Led> = before.collect();
+        let left = self.families.left_behind(found_in, place).into_iter();
+        let left = left.map(|(id, families)| {
+            // The check that goes on was told where to go for what it decided over then.
+            let same = before.get(&id);
+            let same = same.filter(|it| it.families.of_one() == families.of_one());
+            let anew = same.and_then(|it| it.anew);
+            (id, Led { families, anew })
+        });
+        self.led = left.collect();
+    }
+
+    /// Whether a check of a service goes on that may go to any family.
+    fn looks_anywhere(&self, service: ServiceId) -> bool {
+        self.led.get(&service).is_some_and(|led| led.anew.is_some())
     }
 
     /// What a reload to this Model makes of verdicts.
@@ -230,9 +285,10 @@ impl Bindings {
         let mut turned = Turned::default();
         for (host, deciders) in &after.of_name {
             for &(id, _) in deciders {
-                if let Some(was) = places.get(&id).map(|&old| before.decided(old, host)) {
+                if let Some(&old) = places.get(&id) {
+                    let (was, is) = (before.decided(old, host), after.decided(id, host));
                     let part = Part::Host(host.clone());
-                    turned.see((id, part), &was, &after.decided(id, host));
+                    turned.see((id, part), &was, &is);
                 }
             }
         }
@@ -243,6 +299,11 @@ impl Bindings {
                 turned.see((id, Part::Whole), &was, is);
             }
         }
+        let decides = after.by_service();
+        let anywhere = places.iter().filter(|&(_, &old)| self.looks_anywhere(old));
+        let anywhere = anywhere.map(|(&id, _)| id);
+        let anywhere = anywhere.filter(|id| decides.contains_key(id));
+        turned.anywhere.extend(anywhere);
         turned
     }
 
