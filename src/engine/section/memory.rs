@@ -261,15 +261,19 @@ impl Sections {
         actions
     }
 
-    /// Nothing was ever said of any real server (D10).
+    /// Nothing was ever said of any real server (D10). While nobody is in yet, those that failed
+    /// are not put in with the others for that (D16).
     pub(crate) fn forget(&mut self, model: &Model, now: Now) -> Vec<Action> {
         let mut actions = self.tally.forget(model);
         for (&key, state) in &mut self.states {
-            for (word, memory) in std::mem::take(&mut state.memories) {
-                if memory.is_known() {
-                    actions.push(record(key, &word, Memory::default(), now));
+            let is_filled = state.found == Found::Filled;
+            state.memories.retain(|word, memory| {
+                let is_kept = !is_filled && memory.out.is_some();
+                if memory.is_known() && !is_kept {
+                    actions.push(record(key, word, Memory::default(), now));
                 }
-            }
+                is_kept
+            });
         }
         actions
     }
