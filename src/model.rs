@@ -54,6 +54,7 @@ pub use settings::{AuthSettings, AuthType, DowntimeSettings, HistorySettings, Pr
 pub use tripwire::Tripwire;
 pub use user::MonitorUser;
 
+use crate::digest::Digest;
 use crate::options::MonitorOptions;
 use crate::pair::PairSettings;
 use crate::pair::talk::PeerSettings;
@@ -378,6 +379,23 @@ impl MonitorCommand {
             && self.appends_hosts == other.appends_hosts
             && self.program == other.program
     }
+
+    /// What it runs, in short: another one where [`Self::runs_as`] says so of two files.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let (kind, path) = match &self.program {
+            MonitorProgram::Native(_) => ("native", None),
+            MonitorProgram::Executable(path) => ("executable", Some(path.to_string_lossy())),
+            MonitorProgram::Missing(_) => ("missing", None),
+        };
+        let hosts = if self.appends_hosts { "hosts" } else { "" };
+        let first = [kind, path.as_deref().unwrap_or_default(), hosts, &self.name];
+        Digest::of_list(
+            first
+                .into_iter()
+                .chain(self.args.iter().map(String::as_str)),
+        )
+    }
 }
 
 /// What a monitor's name became (D1).
@@ -394,6 +412,50 @@ pub enum MonitorProgram {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_monitor_that_runs_otherwise_has_another_digest() {
+        let program = MonitorProgram::Executable("/usr/lib/mon/mon.d/a.monitor".into());
+        let one = MonitorCommand {
+            name: "a.monitor".into(),
+            args: vec!["-p".to_owned(), "80".to_owned()],
+            written: "a.monitor -p 80".into(),
+            appends_hosts: true,
+            program,
+        };
+        let spaced = MonitorCommand {
+            written: "a.monitor  -p 80".into(),
+            ..one.clone()
+        };
+        assert!(one.runs_as(&spaced));
+        assert_eq!(one.digest(), spaced.digest());
+        let others = [
+            MonitorCommand {
+                name: "b.monitor".into(),
+                ..one.clone()
+            },
+            MonitorCommand {
+                args: vec!["-p80".to_owned()],
+                ..one.clone()
+            },
+            MonitorCommand {
+                appends_hosts: false,
+                ..one.clone()
+            },
+            MonitorCommand {
+                program: MonitorProgram::Executable("/etc/mon/a.monitor".into()),
+                ..one.clone()
+            },
+            MonitorCommand {
+                program: MonitorProgram::Missing("no such file".to_owned()),
+                ..one.clone()
+            },
+        ];
+        for other in others {
+            assert!(!one.runs_as(&other), "{other:?}");
+            assert_ne!(one.digest(), other.digest(), "{other:?}");
+        }
+    }
 
     #[test]
     fn an_ipv6_address_stands_in_brackets_before_its_port() {

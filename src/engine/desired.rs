@@ -148,6 +148,11 @@ impl Given {
         match self.giving {
             Giving::Gives(_) => format!("{service} gives it {what}"),
             Giving::Gave { .. } => format!("{service} gave it {what}, its latest check none"),
+            Giving::Lent(_) => {
+                format!(
+                    "the monitor that {service} had before gave it {what}, the present one none yet"
+                )
+            }
         }
     }
 }

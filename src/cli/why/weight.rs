@@ -17,7 +17,9 @@ pub(super) fn weight(by: &WeightByRow, moment: impl Fn(i64) -> String) -> (Optio
             return (Some(Tone::Odd), text.to_owned());
         }
     };
-    let is_kept = given.iter().any(|it| it.none_since.is_some());
+    let is_kept = given
+        .iter()
+        .any(|it| it.none_since.is_some() || it.replaced);
     let texts: Vec<String> = given.iter().map(|it| words(it, &moment)).collect();
     (is_kept.then_some(Tone::Odd), texts.join("; "))
 }
@@ -30,6 +32,10 @@ fn words(given: &GivenRow, moment: impl Fn(i64) -> String) -> String {
         None => given.weight.clone(),
     };
     match given.none_since {
+        None if given.replaced => format!(
+            "{what}, as the monitor gave it that {service} had before; the present one has given \
+             none yet"
+        ),
         None => format!("{what}, as {service} gives it"),
         Some(since) => {
             let since = moment(since);
@@ -48,6 +54,7 @@ mod tests {
             service: service.to_owned(),
             weight: weight.to_owned(),
             none_since,
+            replaced: false,
         };
         for (rows, tone, expected) in [
             (
@@ -71,6 +78,15 @@ mod tests {
                 Some(Tone::Odd),
                 "17, as web/http gave it; kept, as its checks give none since 9; 17, as web/load \
                  gives it",
+            ),
+            (
+                vec![GivenRow {
+                    replaced: true,
+                    ..given("web/http", "0", None)
+                }],
+                Some(Tone::Odd),
+                "0, as the monitor gave it that web/http had before; the present one has given \
+                 none yet",
             ),
         ] {
             let by = WeightByRow::Checks { given: rows };

@@ -663,7 +663,7 @@ fn a_section_that_a_reload_adds_starts_with_what_is_known_of_its_servers() {
     let cases = [
         (true, true, one, "in out -"),
         (false, true, one, "in out -"),
-        (true, false, one, "- - -"),
+        (true, false, one, "in out -"),
         (false, false, one, "- - -"),
         (true, true, nobody, "in in -"),
         (false, true, nobody, "in in -"),

@@ -4,18 +4,20 @@
 //! listens to it makes its own verdict of that, with hysteresis (`listener`).
 //!
 //! What says nothing about the part changes nothing, the streak neither. With another monitor a
-//! streak begins anew. A bad verdict is in the journal, so that a restart puts no failed server in;
-//! half a streak is not. Pure.
+//! streak begins anew. A bad verdict is in the journal with the monitor that found it, so that a
+//! restart puts no failed server in; half a streak is not. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use crate::digest::Digest;
 use crate::engine::binding::{self, Part, Verdict};
 use crate::engine::event::{Action, HostVerdict, Reason};
 use crate::engine::saved::Saved;
-use crate::engine::section::count::listener::{Inherited, Listener, is_bad};
+use crate::engine::section::count::journal::{FoundBy, PREFIX, SavedVerdict, record};
+use crate::engine::section::count::listener::{Failure, Inherited, Listener, is_bad};
 use crate::engine::section::giving::Giving;
 use crate::lvs::{Family, GivenWeight, VirtualServiceKey};
 use crate::model::{
@@ -23,10 +25,8 @@ use crate::model::{
 };
 use crate::time::Wall;
 
+mod journal;
 mod listener;
-
-/// Prefix of the journal keys of this file.
-const PREFIX: &str = "verdict ";
 
 /// What one check says about a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +85,9 @@ pub(crate) enum Streak {
     },
 }
 
+/// The monitor of a service, in short; none where only traps speak for it.
+type Monitor = Option<Digest>;
+
 /// All streaks, and what the sections make of them.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -105,23 +108,12 @@ pub(crate) struct Past {
 /// One part of a service that sections listen to.
 #[derive(Clone, Debug, Default)]
 struct Counted {
+    monitor: Monitor,
     streak: Option<Streak>,
     /// The weight that its checks give it; none while none did.
     given: Option<Giving>,
     /// Never empty.
     listeners: BTreeMap<VirtualServiceKey, Listener>,
-}
-
-/// A bad verdict in the journal.
-#[derive(Debug, Serialize, Deserialize)]
-struct SavedVerdict {
-    virtual_service: VirtualServiceKey,
-    group: String,
-    service: String,
-    /// None for the service as a whole.
-    host: Option<String>,
-    reason: Reason,
-    since: Wall,
 }
 
 impl Tally {
@@ -136,10 +128,8 @@ impl Tally {
         for section in &model.virtual_services {
             for server in &section.servers {
                 for judge in &server.judges {
-                    let counted = self
-                        .parts
-                        .entry(judged_part(judge, &server.host))
-                        .or_default();
+                    let part = self.parts.entry(judged_part(judge, &server.host));
+                    let counted = part.or_default();
                     let listener = Listener {
                         counts: section.counts,
                         weight_from: section.weight_from,
@@ -151,7 +141,10 @@ impl Tally {
             }
         }
         let mut actions = Vec::new();
+        let mut monitors: BTreeMap<ServiceId, Monitor> = BTreeMap::new();
         for ((service, part), counted) in &mut self.parts {
+            let monitor = monitors.entry(*service);
+            counted.monitor = *monitor.or_insert_with(|| monitor_of(model, *service));
             let before = old.get(&(*service, part.clone()));
             let is_unchanged = past.unchanged.contains(service);
             let known = past.verdict(*service, part);
@@ -168,34 +161,38 @@ impl Tally {
                             was.inherited
                         } else {
                             // Traps give no weight that could take its place.
-                            let is_polled = model.service(*service).monitor.is_some();
+                            let is_polled = counted.monitor.is_some();
                             let given = match was.weight_from {
                                 WeightFrom::Check => before.given_to(was),
                                 WeightFrom::File => None,
                             };
-                            let given = given.filter(|_| is_polled);
-                            Some(Inherited { given })
+                            let given = given.filter(|_| is_polled).map(Giving::weight);
+                            let from = before.found_by(was);
+                            Some(Inherited { from, given })
                         };
                     }
-                    (before, _) if is_unchanged => {
-                        let others = before.and_then(Counted::verdict_of_others);
+                    (Some(before), None) => {
+                        let others = before.verdict_of_others(is_unchanged);
                         let (verdict, inherited) = others.unzip();
                         listener.verdict = verdict.or(known);
                         listener.inherited = inherited.flatten();
                     }
-                    (_, _) => {}
+                    (None, _) => listener.verdict = known,
                 }
-                let was_bad = was.is_some_and(|it| is_bad(it.verdict));
-                if was_bad != is_bad(listener.verdict) {
-                    actions.push(record(model, key, *service, part, listener.verdict));
+                let failed = before.zip(was);
+                let failed = failed.and_then(|(before, was)| was.failure(before.monitor));
+                let failure = listener.failure(counted.monitor);
+                if failed != failure {
+                    actions.push(record(model, key, *service, part, failure));
                 }
             }
         }
         for ((service, part), before) in &old {
             let now = self.parts.get(&(*service, part.clone()));
-            let is_there = |key| now.is_some_and(|it| it.listeners.contains_key(key));
-            let gone = before.bad().filter(|(key, _)| !is_there(key));
-            actions.extend(gone.map(|(&key, _)| record(model, key, *service, part, None)));
+            let is_there =
+                |key: VirtualServiceKey| now.is_some_and(|it| it.listeners.contains_key(&key));
+            let gone = before.failures().filter(|&(key, _)| !is_there(key));
+            actions.extend(gone.map(|(key, _)| record(model, key, *service, part, None)));
         }
         actions
     }
@@ -206,10 +203,11 @@ impl Tally {
         let mut actions = Vec::new();
         for ((service, part), counted) in &mut self.parts {
             for (&key, listener) in &mut counted.listeners {
-                let before = listener.verdict;
+                let failed = listener.failure(counted.monitor);
                 listener.follow(counted.streak, now);
-                if is_bad(before) != is_bad(listener.verdict) {
-                    actions.push(record(model, key, *service, part, listener.verdict));
+                let failure = listener.failure(counted.monitor);
+                if failed != failure {
+                    actions.push(record(model, key, *service, part, failure));
                 }
             }
         }
@@ -274,16 +272,23 @@ impl Tally {
                 let Some(counted) = self.parts.get_mut(&(service, part.clone())) else {
                     return false;
                 };
+                // Another monitor begins as behind a reload.
+                let present = counted.monitor;
+                let from = it.monitor.map_or(present, FoundBy::monitor);
+                let inherited = (from != present).then_some(Inherited { from, given: None });
                 let was_there = it.virtual_service.family();
                 for (&key, listener) in &mut counted.listeners {
                     let is_asked = listener.verdict.is_none() && is_new(key);
                     if is_asked && !is_void(service, &part, was_there) {
-                        listener.verdict = verdict;
-                        actions.push(record(model, key, service, &part, verdict));
+                        (listener.verdict, listener.inherited) = (verdict, inherited);
+                        let failure = listener.failure(present);
+                        actions.push(record(model, key, service, &part, failure));
                     }
                 }
                 let listener = counted.listeners.get_mut(&it.virtual_service);
-                listener.map(|it| it.verdict = verdict).is_some()
+                listener
+                    .map(|it| (it.verdict, it.inherited) = (verdict, inherited))
+                    .is_some()
             });
             if !is_kept {
                 actions.push(binding::record(key.clone(), None::<&()>));
@@ -309,11 +314,12 @@ impl Tally {
         counted.streak = next(counted.streak, opinion);
         for (&key, listener) in &mut counted.listeners {
             let before = listener.verdict;
+            let failed = listener.failure(counted.monitor);
             let lent = listener.lent().filter(|_| counted.given.is_none());
             listener.follow(counted.streak, now);
-            let bad = |verdict: Option<Verdict>| verdict.filter(|_| is_bad(verdict));
-            if bad(before) != bad(listener.verdict) {
-                actions.push(record(model, key, service, part, bad(listener.verdict)));
+            let failure = listener.failure(counted.monitor);
+            if failed != failure {
+                actions.push(record(model, key, service, part, failure));
             }
             let is_taken_back = lent.is_some() && listener.lent().is_none();
             if is_taken_back || !is_alike(before, listener.verdict) {
@@ -454,8 +460,8 @@ impl Tally {
     pub(crate) fn record_all(&self, model: &Model) -> Vec<Action> {
         let mut actions = Vec::new();
         for ((service, part), counted) in &self.parts {
-            for (&key, listener) in counted.bad() {
-                actions.push(record(model, key, *service, part, listener.verdict));
+            for (key, failure) in counted.failures() {
+                actions.push(record(model, key, *service, part, Some(failure)));
             }
         }
         actions
@@ -477,14 +483,23 @@ impl Past {
 
 impl Counted {
     /// What a section begins with that begins to listen: with the verdict of the others, bad where
-    /// they differ; none where there is none.
-    fn verdict_of_others(&self) -> Option<(Verdict, Option<Inherited>)> {
-        let bad = self.bad().next().map(|(_, listener)| listener);
+    /// they differ; none where there is none. `is_unchanged` tells whether the monitor is the same.
+    fn verdict_of_others(&self, is_unchanged: bool) -> Option<(Verdict, Option<Inherited>)> {
+        let bad = self.listeners.values().find(|it| is_bad(it.verdict));
         let mut judged = self.listeners.values().filter(|it| it.verdict.is_some());
         let other = bad.or_else(|| judged.next())?;
         // The weight was given to the real servers of others.
-        let inherited = other.inherited.map(|_| Inherited { given: None });
-        Some((other.verdict?, inherited))
+        let inherited = Inherited {
+            from: self.found_by(other),
+            given: None,
+        };
+        let is_inherited = !is_unchanged || other.inherited.is_some();
+        Some((other.verdict?, is_inherited.then_some(inherited)))
+    }
+
+    /// The monitor that found what one that listens makes of the part.
+    fn found_by(&self, listener: &Listener) -> Monitor {
+        listener.inherited.map_or(self.monitor, |it| it.from)
     }
 
     /// The weight that counts for one that listens.
@@ -493,14 +508,15 @@ impl Counted {
     }
 
     /// The sections for which the part is bad.
-    fn bad(&self) -> impl Iterator<Item = (&VirtualServiceKey, &Listener)> {
+    fn failures(&self) -> impl Iterator<Item = (VirtualServiceKey, Failure)> {
         let listeners = self.listeners.iter();
-        listeners.filter(|(_, listener)| is_bad(listener.verdict))
+        listeners.filter_map(|(&key, it)| Some((key, it.failure(self.monitor)?)))
     }
 
     fn forget(&self, model: &Model, service: ServiceId, part: &Part) -> Vec<Action> {
-        let keys = self.bad().map(|(&key, _)| key);
-        keys.map(|key| record(model, key, service, part, None))
+        let failures = self.failures();
+        failures
+            .map(|(key, _)| record(model, key, service, part, None))
             .collect()
     }
 }
@@ -547,36 +563,9 @@ const fn is_alike(before: Option<Verdict>, now: Option<Verdict>) -> bool {
     )
 }
 
-/// The record of a verdict; one that is not bad is to be forgotten.
-fn record(
-    model: &Model,
-    virtual_service: VirtualServiceKey,
-    id: ServiceId,
-    part: &Part,
-    verdict: Option<Verdict>,
-) -> Action {
-    let service = model.service(id);
-    let host = match part {
-        Part::Whole => None,
-        Part::Host(host) => Some(host.to_string()),
-    };
-    let about = host.as_deref().unwrap_or("*");
-    let key = format!(
-        "{PREFIX}{virtual_service} {}/{} {about}",
-        service.group, service.name
-    );
-    let saved = match verdict {
-        Some(Verdict::Bad { reason, since }) => Some(SavedVerdict {
-            virtual_service,
-            group: service.group.to_string(),
-            service: service.name.to_string(),
-            host,
-            reason,
-            since,
-        }),
-        Some(Verdict::Good) | None => None,
-    };
-    binding::record(key, saved.as_ref())
+fn monitor_of(model: &Model, id: ServiceId) -> Monitor {
+    let monitor = model.service(id).monitor.as_ref();
+    monitor.map(|it| it.digest())
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ pub enum Giving {
         /// Since then they give none.
         none_since: Wall,
     },
+    /// The monitor that the present one replaced gave it, and this one has found nothing yet.
+    Lent(GivenWeight),
 }
 
 impl Giving {
@@ -25,7 +27,7 @@ impl Giving {
     #[must_use]
     pub const fn weight(self) -> GivenWeight {
         match self {
-            Self::Gives(weight) | Self::Gave { weight, .. } => weight,
+            Self::Gives(weight) | Self::Gave { weight, .. } | Self::Lent(weight) => weight,
         }
     }
 
@@ -41,7 +43,7 @@ impl Giving {
                 weight,
                 none_since: now,
             }),
-            (Some(Self::Gave { .. }) | None, None) => before,
+            (Some(Self::Gave { .. } | Self::Lent(_)) | None, None) => before,
         }
     }
 }

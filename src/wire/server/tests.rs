@@ -893,6 +893,35 @@ fn it_is_said_whose_check_gives_a_server_its_weight() {
 }
 
 #[test]
+fn a_weight_that_a_replaced_monitor_gave_is_said_to_be_of_that_one() {
+    let mut farm = weighed([Some(30), Some(100)]);
+    let text = SECTION.replace(" slow_start 90s", " weight_from check");
+    let text = text.replace("http.monitor", "http.monitor -p 81");
+    let (model, _) = crate::config::load_text(&text).expect("a good file");
+    let event = Event::Reload {
+        model: Arc::new(model),
+        memory: crate::engine::event::Memory::Kept,
+    };
+    farm.engine.handle(at(farm.second), event);
+    let kept = "the monitor that web/http had before gave it 30% of the weight in the file, the \
+                present one none yet";
+    assert_eq!(why_rows(&farm)[1], kept);
+    let given = &weight_by(&farm)["given"][0];
+    let expected = serde_json::json!({
+        "service": "web/http", "weight": "30%", "none_since": null, "replaced": true,
+    });
+    assert_eq!(*given, expected);
+    // Its first verdict ends it.
+    farm.weights[0] = Some(50);
+    farm.check(&[]);
+    let given = &weight_by(&farm)["given"][0];
+    let expected = serde_json::json!({
+        "service": "web/http", "weight": "50%", "none_since": null,
+    });
+    assert_eq!(*given, expected);
+}
+
+#[test]
 fn it_is_said_where_the_weight_is_that_of_the_file_although_checks_are_asked() {
     let from = |word: &str| serde_json::json!({ "from": word });
     let mut farm = weighed([None, Some(50)]);

@@ -32,18 +32,24 @@ pub struct GivenRow {
     pub weight: String,
     /// Since then its checks give none, and this one is kept; none where the latest gave it.
     pub none_since: Option<i64>,
+    /// The monitor that the present one replaced gave it, and this one has found nothing yet.
+    #[serde(default)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub replaced: bool,
 }
 
 impl GivenRow {
     fn of(engine: &Engine, given: &Given) -> Self {
-        let none_since = match given.giving {
-            Giving::Gives(_) => None,
-            Giving::Gave { none_since, .. } => Some(none_since),
+        let (none_since, replaced) = match given.giving {
+            Giving::Gives(_) => (None, false),
+            Giving::Gave { none_since, .. } => (Some(none_since), false),
+            Giving::Lent(_) => (None, true),
         };
         Self {
             service: name(engine, given.service),
             weight: given.giving.weight().to_string(),
             none_since: none_since.map(Wall::seconds),
+            replaced,
         }
     }
 }

@@ -7,13 +7,15 @@
 //! | bad | good when `rise` is reached | bad |
 //! | bad, inherited | good | bad; inherited no longer when `fall` is reached |
 //!
-//! Inherited is what the monitor found that a reload replaced: the first verdict of another one is
-//! one as at a start, and until then the weights of the one before are the only ones there are. A
-//! level: the same streak makes the same of it however often. Pure.
+//! Inherited is what the monitor found that a reload or a restart replaced: the first verdict of
+//! another one is one as at a start, and until then the weights of the one before are the only ones
+//! there are. A level: the same streak makes the same of it however often. Pure.
 
 use crate::engine::binding::Verdict;
-use crate::engine::section::count::Streak;
+use crate::engine::event::Reason;
+use crate::engine::section::count::{Monitor, Streak};
 use crate::engine::section::giving::Giving;
+use crate::lvs::GivenWeight;
 use crate::model::{Counts, WeightFrom};
 use crate::time::Wall;
 
@@ -27,11 +29,22 @@ pub(super) struct Listener {
     pub(super) inherited: Option<Inherited>,
 }
 
-/// The verdict of a section is that of a monitor which a reload replaced since.
+/// The verdict of a section is that of a monitor which the file replaced since.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Inherited {
+    /// That monitor.
+    pub(super) from: Monitor,
     /// The weight that it gave last, where the section used it.
-    pub(super) given: Option<Giving>,
+    pub(super) given: Option<GivenWeight>,
+}
+
+/// A failure, as it is in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) reason: Reason,
+    pub(super) since: Wall,
+    /// The monitor that found it.
+    pub(super) monitor: Monitor,
 }
 
 impl Listener {
@@ -72,7 +85,19 @@ impl Listener {
     /// The weight that the monitor before gave and that counts until the present one has found
     /// something.
     pub(super) fn lent(&self) -> Option<Giving> {
-        self.inherited?.given
+        self.inherited?.given.map(Giving::Lent)
+    }
+
+    /// Its verdict where that is a failure; `present` is the monitor of the file.
+    pub(super) fn failure(&self, present: Monitor) -> Option<Failure> {
+        match self.verdict {
+            Some(Verdict::Bad { reason, since }) => Some(Failure {
+                reason,
+                since,
+                monitor: self.inherited.map_or(present, |it| it.from),
+            }),
+            Some(Verdict::Good) | None => None,
+        }
     }
 
     /// Whether the part has failed, but not often enough for a verdict.
