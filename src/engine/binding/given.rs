@@ -19,7 +19,7 @@ impl Bindings {
         given: Option<GivenWeight>,
     ) {
         // Most checks give no weight, ever.
-        if given.is_none() && !self.has_given(service, host) {
+        if given.is_none() && !self.has_given(service, host) && !self.addresses.is_any_changing() {
             return;
         }
         let families = self.families_of(service, host);

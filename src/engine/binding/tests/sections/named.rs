@@ -1,6 +1,7 @@
 //! Stories of sections with names that have no address yet: what serves may be theirs (D7, D8).
 
 use super::*;
+use crate::engine::section::giving::Giving;
 
 /// A director that starts with this kernel and with names in place of addresses.
 fn named(options: &str, kernel: Table) -> Story {
@@ -231,4 +232,26 @@ fn many_names_that_lead_nowhere_are_told_in_one_line_and_first_the_one_that_hold
         let says_what_stays = one.contains("what the file does not name stays: 10.1.0.1:80");
         assert_eq!(says_what_stays, is_section, "{one}");
     }
+}
+
+#[test]
+fn a_weight_that_is_first_given_at_a_changed_address_is_kept_as_one_of_an_earlier_check() {
+    let section = format!("virtual {VS} web/http w1 check");
+    let mut story = of_lines(&["web/http w1", &section], both_serve());
+    story.resolves("w1", "10.1.0.1", "1=5 2=5");
+    story.succeeds("1=5");
+    story.resolves("w1", "10.1.0.2", "1=5");
+    let (web, w1) = (story.farm().id("web/http"), HostName::new("w1"));
+    story.weighs(&["w1"], 40);
+    let farm = story.farm();
+    farm.bindings.weigh(fixture::at(0.0), web, &w1, None);
+    story.succeeds("2=2");
+    let key = VS.parse().unwrap();
+    let giving = story
+        .farm()
+        .bindings
+        .sections
+        .tally
+        .given(key, web, &Part::Host(w1));
+    assert!(matches!(giving, Some(Giving::Gave { .. })), "{giving:?}");
 }
