@@ -267,6 +267,10 @@ impl<'a> Page<'a> {
         if !parts.is_empty() {
             self.sheet.field("runs", &parts.join("; "))?;
         }
+        if answer.restored {
+            let text = "nothing was heard of it since the restart: what stands here is of before";
+            self.sheet.painted("restart", Tone::Odd, text)?;
+        }
         for row in &answer.held_up {
             self.sheet.held_up(row, "")?;
         }

@@ -13,7 +13,7 @@ use crate::engine::recent::{About, words};
 use crate::engine::state::{HostState, ServiceState};
 use crate::engine::verdict;
 use crate::model::{HostName, ServiceId};
-use crate::time::Wall;
+use crate::time::{Mono, Now, Wall};
 
 /// What checks between two slots found since the latest run of a slot.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +46,8 @@ pub struct Said<'a> {
     /// When; none before the end of the first check. The start of the run of a slot that ended
     /// last, the end of a check between two.
     pub time: Option<Wall>,
+    /// The daemon before this one knew it: since the restart nothing was heard.
+    pub is_from_before: bool,
 }
 
 /// What a status says of a checked host, of which a failure says this.
@@ -121,6 +123,7 @@ impl Engine {
                 text: Cow::Borrowed(text),
                 about,
                 time: Some(time),
+                is_from_before: false,
             });
         }
         let outage = state.outage.as_deref().filter(|_| host.is_some());
@@ -134,6 +137,12 @@ impl Engine {
                 let is_named = || host.is_some_and(|host| is_named(&summary, host));
                 words(verdict, own, &summary, is_named)
             }
+            // Behind a restart only the summary is known of a failure.
+            None if state.status == Status::Fail
+                && host.is_some_and(|it| is_named(&summary, it)) =>
+            {
+                (&*summary, About::Named)
+            }
             None => (&*summary, About::Service),
         };
         Some(Said {
@@ -141,7 +150,22 @@ impl Engine {
             text: Cow::Owned(text.to_owned()),
             about,
             time: self.last_checked(id),
+            is_from_before: self.is_from_before(id),
         })
+    }
+
+    /// Whether all that is known of a service is what the daemon before this one knew: since the
+    /// restart no check has ended, and no trap came.
+    #[must_use]
+    pub fn is_from_before(&self, id: ServiceId) -> bool {
+        let Some(state) = self.states.get(id.index()) else {
+            return false;
+        };
+        let Now { mono, wall } = self.last;
+        let start = wall.before(mono.since(Mono::ZERO));
+        let trap = state.traps.as_deref().and_then(|traps| traps.last);
+        let is_trapped = trap.is_some_and(|trap| trap >= start);
+        state.reported.is_some() && state.monitor_duration.is_none() && !is_trapped
     }
 
     /// When the run of a slot began that ended last: another one may go on.

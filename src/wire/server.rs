@@ -186,6 +186,10 @@ pub struct CheckRow {
     pub text: String,
     /// When it was checked last; none before the end of the first check.
     pub last_check: Option<i64>,
+    /// That was before a restart, and nothing was heard since: verdict and text are of then.
+    #[serde(default)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub restored: bool,
     /// While it keeps the real server out.
     pub withdraws: Option<WithdrawsRow>,
     /// What the text is about.
@@ -408,6 +412,7 @@ fn check(engine: &Engine, view: &RealServerView, id: ServiceId) -> Option<CheckR
         text: said.text.into_owned(),
         about: said.about,
         last_check: said.time.map(Wall::seconds),
+        restored: said.is_from_before && said.time.is_some(),
         withdraws: withdraws.map(withdrawn).next(),
         results: said::results(engine, id, host),
         count: counts.find(|it| it.service == id).map(CountRow::of),

@@ -71,6 +71,10 @@ pub struct WhyAnswer {
     pub last_trap: Option<TrapRow>,
     /// In file order.
     pub periods: Vec<PeriodRow>,
+    /// What it knows is of before a restart: no check has ended since, and no trap came.
+    #[serde(default)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub restored: bool,
     /// Results of late, oldest first, equal ones in a row as one; empty where it was always good.
     pub results: Vec<ResultRow>,
     /// Alerts of late, oldest first.
@@ -273,6 +277,7 @@ pub fn why(
             from: view.last_trap_from.map(|address| address.to_string()),
         }),
         periods: periods(engine, id, now.wall),
+        restored: engine.is_from_before(id),
         results: recent.results.iter().map(result).collect(),
         alerts: recent
             .sent

@@ -11,6 +11,7 @@ use crate::cli::why::sheet::Sheet;
 use crate::cli::why::weight::weight;
 use crate::engine::event::Reason;
 use crate::lvs::RealServerKey;
+use crate::model::HostName;
 use crate::wire::contest::ContestRow;
 use crate::wire::server::{
     BackOffRow, CheckRow, CountRow, DrainRow, LastRow, LookRow, OperatorRow, OwnRule, RoleRow,
@@ -287,6 +288,11 @@ impl Page<'_> {
             Some(time) => format!(", checked {}", self.sheet.moment(time)),
             None => ", not checked yet".to_owned(),
         };
+        if check.restored && check.lacks.is_none() {
+            let text = before_the_restart(check, &time);
+            self.sheet.painted("check", Tone::Odd, &text)?;
+            return self.results(check);
+        }
         let lacks = match (&check.lacks, check.kept_since) {
             (None, _) => String::new(),
             (Some(what), None) => {
@@ -443,6 +449,10 @@ fn withdrawal(
     let Some(time) = check.last_check else {
         return Some((format!("{withdrawn}{text}"), None));
     };
+    if check.restored {
+        let checked = format!("last {}, before the restart{text}", moment(time));
+        return Some((withdrawn, Some(checked)));
+    }
     let now = match check.verdict {
         Verdict::Up => "this host is up".to_owned(),
         Verdict::Down => format!("this host is down ({})", code(check)),
@@ -459,10 +469,45 @@ fn withdrawal(
     )
 }
 
+/// What a service says of which nothing was heard since the restart; `time` is of before.
+fn before_the_restart(check: &CheckRow, time: &str) -> String {
+    let before = match check.verdict {
+        Verdict::Up => "up".to_owned(),
+        Verdict::Down => format!("down ({})", code(check)),
+        Verdict::Unknown => "nothing is known of this host".to_owned(),
+    };
+    format!(
+        "{} no verdict since the restart; before it {before}{time}",
+        check.service
+    )
+}
+
+/// Whether it is the fallback of its section.
+fn is_fallback(server: &ServerWhy, section: &SectionRow) -> bool {
+    let is_its_role = matches!(
+        section.role,
+        Some(RoleRow::FallbackIn | RoleRow::FallbackOut)
+    );
+    let is_it = server.checks.is_empty() && section.role == Some(RoleRow::AsFound);
+    is_its_role
+        || is_it
+            && section
+                .fallback
+                .as_deref()
+                .is_some_and(|it| is_called(server, it))
+}
+
+/// Whether a `HOST:PORT` of the file stands for it.
+fn is_called(server: &ServerWhy, fallback: &str) -> bool {
+    let port = server.real_server.parse::<SocketAddr>().map(|it| it.port());
+    let mut hosts = server.hosts.iter();
+    server.real_server == fallback
+        || port.is_ok_and(|port| hosts.any(|host| HostName::new(host).with_port(port) == fallback))
+}
+
 /// What is said of a real server of a section that no service checks; the fallback needs none.
 fn unchecked(server: &ServerWhy) -> Option<&'static str> {
-    let role = server.section.as_ref()?.role;
-    let is_fallback = matches!(role, Some(RoleRow::FallbackIn | RoleRow::FallbackOut));
+    let is_fallback = is_fallback(server, server.section.as_ref()?);
     (server.checks.is_empty() && !is_fallback && !server.stranger).then_some(
         "none: no service of its section checks it (none is named there, or exclude_hosts names \
          it), so nothing withdraws it",
@@ -512,6 +557,10 @@ fn state(
             let by = said_by(OwnRule::Initial);
             format!("out before its first verdict (initial out, by {by})")
         }
+        (RoleRow::AsFound, _) if is_fallback(server, section) => {
+            "it is the fallback, left as it was found until the real servers have verdicts"
+                .to_owned()
+        }
         (RoleRow::AsFound, _) => {
             "left as it was found before its first verdict (initial as_found)".to_owned()
         }
@@ -545,6 +594,7 @@ fn code(check: &CheckRow) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::recent::About;
     use crate::wire::server::fixture::{self, section};
     use crate::wire::server::{ServedRow, WithdrawsRow};
 
@@ -805,6 +855,77 @@ mod tests {
             let found = (withdrawn.as_str(), checked.as_deref());
             let words = format!("{first}{}", expected.0);
             assert_eq!(found, (words.as_str(), expected.1));
+        }
+    }
+
+    #[test]
+    fn what_a_check_found_before_a_restart_is_said_to_be_of_then() {
+        let check = |verdict, reason, about, withdraws: Option<i64>| CheckRow {
+            verdict,
+            reason,
+            about,
+            text: "h1".to_owned(),
+            last_check: Some(9),
+            restored: true,
+            withdraws: withdraws.map(|since| WithdrawsRow {
+                reason: Reason::Timeout,
+                since,
+                until_enabled: false,
+            }),
+            ..fixture::check()
+        };
+        let known = check(Verdict::Unknown, None, About::Named, Some(3));
+        let expected = (
+            "by web/http since 3, timeout".to_owned(),
+            Some("last 9, before the restart: named in \"h1\"".to_owned()),
+        );
+        assert_eq!(withdrawal(&known, |at| at.to_string()), Some(expected));
+        for (verdict, reason, expected) in [
+            (Verdict::Up, None, "up"),
+            (Verdict::Down, Some(Reason::Refused), "down (refused)"),
+            (Verdict::Unknown, None, "nothing is known of this host"),
+        ] {
+            let check = check(verdict, reason, About::Host, None);
+            let text = before_the_restart(&check, ", checked 9");
+            let said = "web/http no verdict since the restart; before it";
+            assert_eq!(text, format!("{said} {expected}, checked 9"));
+        }
+    }
+
+    #[test]
+    fn a_fallback_that_was_found_in_is_said_to_be_the_fallback() {
+        let found = |real_server: &str, hosts: &[&str]| {
+            let section = SectionRow {
+                role: Some(RoleRow::AsFound),
+                fallback: Some("sorry:81".to_owned()),
+                ..section()
+            };
+            ServerWhy {
+                section: Some(section),
+                real_server: real_server.to_owned(),
+                hosts: hosts.iter().map(ToString::to_string).collect(),
+                checks: Vec::new(),
+                ..server(Some(5), Some(5))
+            }
+        };
+        let said = |server: &ServerWhy| {
+            let section = server.section.as_ref().unwrap();
+            let (_, text) = state(server, section, |at| at.to_string()).unwrap();
+            (text, unchecked(server).is_some())
+        };
+        let it = "it is the fallback, left as it was found until the real servers have verdicts";
+        let other = "left as it was found before its first verdict (initial as_found)";
+        for (real_server, hosts, text, is_unchecked) in [
+            ("10.0.0.1:81", &["sorry"][..], it, false),
+            ("10.0.0.1:80", &["sorry"], other, true),
+            ("10.0.0.1:81", &["web"], other, true),
+        ] {
+            let found = said(&found(real_server, hosts));
+            assert_eq!(
+                found,
+                (text.to_owned(), is_unchecked),
+                "{real_server} {hosts:?}"
+            );
         }
     }
 

@@ -54,6 +54,7 @@ pub(crate) fn check() -> CheckRow {
         reason: None,
         text: String::new(),
         last_check: None,
+        restored: false,
         withdraws: None,
         about: About::Host,
         results: Vec::new(),

@@ -275,8 +275,14 @@ impl Farm {
             .handle(now, Event::Operator(Wish::Manual(order)));
     }
 
-    /// The daemon dies and comes back at once, with what the journal has.
+    /// The daemon dies and comes back at once, with what the journal has, and all is well.
     fn restart(&mut self) {
+        self.begins_anew();
+        self.check(&[]);
+    }
+
+    /// The same before the first check has ended.
+    fn begins_anew(&mut self) {
         let now = at(self.second);
         let mut saved = Saved::default();
         for action in self.engine.handle(now, Event::JournalLost) {
@@ -289,7 +295,6 @@ impl Farm {
         self.engine = Engine::new(Arc::new(model), &saved, 1, TimeZone::UTC, now);
         self.engine.handle(now, Event::Start);
         self.engine.handle(now, Event::Table(self.seen.clone()));
-        self.check(&[]);
     }
 
     fn why(&self, server: &str) -> ServerWhy {
@@ -1082,4 +1087,26 @@ fn the_rules_are_named_that_the_line_of_a_server_says() {
     let own = |server: &str| farm.section(server).own_rules;
     assert_eq!(own("192.168.0.1"), [OwnRule::OnFailure, OwnRule::Initial]);
     assert_eq!(own("192.168.0.2"), []);
+}
+
+#[test]
+fn behind_a_restart_what_is_known_is_said_to_be_of_before_until_a_check_has_ended() {
+    let mut farm = Farm::new();
+    let one = ["192.168.0.1"];
+    farm.check(&one);
+    farm.check(&one);
+    let check = |farm: &Farm, server: &str| farm.why(server).checks[0].clone();
+    assert!(!check(&farm, "192.168.0.1").restored);
+    farm.begins_anew();
+    let (dead, good) = (check(&farm, "192.168.0.1"), check(&farm, "192.168.0.2"));
+    assert!(dead.restored && good.restored);
+    // All that is kept of the failure is its summary, which names the host.
+    assert!(dead.withdraws.is_some());
+    assert_eq!(
+        (dead.about, dead.text.as_str()),
+        (About::Named, "192.168.0.1")
+    );
+    assert_eq!(good.about, About::Service);
+    farm.check(&one);
+    assert!(!check(&farm, "192.168.0.1").restored);
 }
