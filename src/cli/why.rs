@@ -22,6 +22,7 @@ use crate::pair::post::OVERTAKEN;
 use crate::text::counted;
 use crate::time::Readable;
 use crate::wire::refusal::RefusalReason;
+use crate::wire::server::last_reports;
 use crate::wire::why::{AlertRow, DeliveryRow, DisabledAs, HeldRow, ResultRow, WhyAnswer};
 use crate::wire::{ServiceStatus, Verdict};
 
@@ -373,6 +374,14 @@ impl<'a> Page<'a> {
             );
             self.sheet
                 .field(if index == 0 { "hosts" } else { "" }, &line)?;
+        }
+        if let Some(count) = self.answer.unnamed {
+            let reports = last_reports(count);
+            let text = format!(
+                "its {reports} failed and named no host, so its real servers stay as they are: \
+                 name the failing hosts in the first line of output, or set all_hosts_on_failure"
+            );
+            self.sheet.painted("table", Tone::Odd, &text)?;
         }
         Ok(())
     }

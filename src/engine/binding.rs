@@ -262,8 +262,8 @@ impl Bindings {
                 HostVerdict::Down(_) if nowhere.contains(host) => _ = judge.heard(&part),
                 HostVerdict::Down(reason) => fail(judge, part, *reason),
                 HostVerdict::Up => good.push(part),
-                HostVerdict::Unknown(_) => {
-                    unclear += usize::from(judge.heard(&part).is_some());
+                HostVerdict::Unknown(reason) => {
+                    unclear += usize::from(judge.unclear(&part, *reason));
                 }
             }
         }
@@ -271,9 +271,9 @@ impl Bindings {
             is_news |= judge.good(&part);
         }
         is_news |= judge.left_out_count() != left_out_before;
-        if judge.gate.is_some() && unclear > 0 && !judge.is_unclear_said {
+        if unclear > 0 && !judge.is_unclear_said {
             judge.is_unclear_said = true;
-            actions.push(unclear_note(service, unclear));
+            actions.push(unclear_note(service, unclear, !judge.bindings.is_empty()));
         }
         is_news |= self.latch(now, service, &bad, &mut actions);
         let whole = match (ruling, whole) {
@@ -655,9 +655,10 @@ fn server_note((key, server): EntryKey, change: ServerChange, since: Wall) -> Ac
     })
 }
 
-fn unclear_note(service: ServiceId, count: usize) -> Action {
+fn unclear_note(service: ServiceId, count: usize, has_lines: bool) -> Action {
+    let line = if has_lines { ", or write -R" } else { "" };
     let text = format!(
-        "the failing check does not say which hosts fail; the real servers of {count} hosts stay as they are: name them in the first line of output, or set all_hosts_on_failure, or write -R"
+        "the failing check does not say which hosts fail; the real servers of {count} hosts stay as they are: name them in the first line of output, or set all_hosts_on_failure{line}"
     );
     Action::Note(Note::Binding {
         service,

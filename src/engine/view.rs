@@ -169,6 +169,12 @@ impl Engine {
         self.bindings.section(&self.model, key)
     }
 
+    /// Whether a service decides over a real server.
+    #[must_use]
+    pub fn decides(&self, id: ServiceId) -> bool {
+        self.bindings.decides(id)
+    }
+
     /// The `lvs.alert` lines for a virtual service, in file order.
     pub(crate) fn lines_of(&self, key: VirtualServiceKey) -> impl Iterator<Item = &Binding> {
         self.bindings.lines_of(key)

@@ -47,8 +47,9 @@ use crate::wire::contest::{self, ContestRow};
 pub use crate::wire::held_up::HeldUpRow;
 pub use crate::wire::server::drain::WaitsFor;
 pub use crate::wire::server::look::{LastRow, LookRow};
-pub use crate::wire::server::said::SaidRow;
-use crate::wire::server::said::{kept_since, lacks};
+use crate::wire::server::said::kept_since;
+pub(in crate::wire) use crate::wire::server::said::{NAME_HOSTS, lacks, unnamed};
+pub use crate::wire::server::said::{SaidRow, last_reports};
 pub(in crate::wire) use crate::wire::server::section::slow_start;
 pub use crate::wire::server::section::{
     BackOffRow, CountRow, OwnRule, RoleRow, SectionRow, ServedRow, ServersRow, TripwireRow,

@@ -16,7 +16,7 @@ use crate::lvs::{
 };
 use crate::model::{BoundServers, Ends, HostName, Model, ServiceId};
 use crate::wire::contest;
-use crate::wire::server::{self as wire_server, DrainRow};
+use crate::wire::server::{self as wire_server, DrainRow, NAME_HOSTS};
 use crate::wire::why::CutOffRow;
 use crate::wire::{
     ConnectionsRow, LostRow, RealServerRow, ServerActual, ServerWanted, ServiceActual,
@@ -49,7 +49,7 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
                 let view = known.get(&(*key, *server));
                 let entry = actual.and_then(|table| table.get(key));
                 let found = Found::look(actual, entry, server);
-                let why = view.map(|view| why(engine.model(), view, found));
+                let why = view.map(|view| why(engine, view, found));
                 (why.unwrap_or_default(), view.and_then(|view| says(view)))
             };
             let mut row = virtual_service(*key, desired, actual, words);
@@ -73,7 +73,7 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
     let mut places: BTreeMap<VirtualServiceKey, usize> =
         engine.desired().keys().copied().zip(0..).collect();
     for view in views.iter().filter(|view| view.server.is_none()) {
-        add_unresolved(engine.model(), &mut virtual_services, &mut places, view);
+        add_unresolved(engine, &mut virtual_services, &mut places, view);
     }
     let contested = contest::rows(seen, engine.time());
     contest::mark(&mut virtual_services, &contested);
@@ -144,12 +144,12 @@ pub fn undone(source: Source, command: &Command, why: &str) -> String {
 /// The row of one real server.
 pub(super) fn server(engine: &Engine, seen: &TableOutcome, view: &RealServerView) -> RealServerRow {
     let Some(server) = view.server else {
-        return unresolved(engine.model(), view);
+        return unresolved(engine, view);
     };
     let actual = seen.table.read().map(|table| &**table);
     let entry = actual.and_then(|table| table.get(&view.virtual_service));
     let found = Found::look(actual, entry, &server);
-    let why = why(engine.model(), view, found);
+    let why = why(engine, view, found);
     let mut row = real_server(server, view.wish, found, why, None);
     let counts = seen.connections.get(&(view.virtual_service, server));
     row.connections = found.connections(counts.copied().unwrap_or_default());
@@ -379,7 +379,7 @@ fn settings_of(server: &RealServer) -> String {
     text
 }
 
-fn unresolved(model: &Model, view: &RealServerView) -> RealServerRow {
+fn unresolved(engine: &Engine, view: &RealServerView) -> RealServerRow {
     let hosts: Vec<&str> = view.hosts.iter().map(HostName::as_str).collect();
     RealServerRow {
         real_server: hosts.join(" "),
@@ -392,19 +392,19 @@ fn unresolved(model: &Model, view: &RealServerView) -> RealServerRow {
         stranger: false,
         checked: false,
         agrees: false,
-        why: why(model, view, Found::Unknown),
+        why: why(engine, view, Found::Unknown),
     }
 }
 
 /// A real server whose name has no usable address: in its service's rows, by its name. `places`
 /// has the row of each virtual service.
 fn add_unresolved(
-    model: &Model,
+    engine: &Engine,
     rows: &mut Vec<VirtualServiceRow>,
     places: &mut BTreeMap<VirtualServiceKey, usize>,
     view: &RealServerView,
 ) {
-    let row = unresolved(model, view);
+    let row = unresolved(engine, view);
     let place = places.get(&view.virtual_service);
     match place.and_then(|&index| rows.get_mut(index)) {
         Some(service) => service.real_servers.push(row),
@@ -422,7 +422,8 @@ fn add_unresolved(
 }
 
 /// Who keeps it out and why; else who has not spoken yet; else what is to be mended.
-fn why(model: &Model, view: &RealServerView, found: Found) -> String {
+fn why(engine: &Engine, view: &RealServerView, found: Found) -> String {
+    let model = engine.model();
     let mut parts = Vec::new();
     let out = |service: &Withdrawal| {
         let name = name(model, service.service);
@@ -436,19 +437,13 @@ fn why(model: &Model, view: &RealServerView, found: Found) -> String {
             }
         }
     };
-    let names = |services: &[ServiceId]| -> String {
-        let names: Vec<String> = services.iter().map(|id| name(model, *id)).collect();
-        names.join(", ")
-    };
     parts.extend(view.withdrawals.iter().map(out));
     let entry = (view.virtual_service, view.wish);
     parts.extend(view.manual.as_ref().map(|it| wish(it, entry)));
-    if view.withdrawals.is_empty() && !view.untested.is_empty() {
-        parts.push(format!("no verdict yet of {}", names(&view.untested)));
+    if view.withdrawals.is_empty() {
+        parts.extend(untested(engine, view));
     }
-    if !view.left_out.is_empty() {
-        parts.push(format!("{} never runs", names(&view.left_out)));
-    }
+    parts.extend(left_out(engine, &view.left_out));
     parts.extend(view.zero_by.as_ref().map(|it| zero_by(model, it)));
     parts.extend(view.role.and_then(|role| special(role, view.wish, found)));
     parts.extend(given_by(model, view));
@@ -456,6 +451,53 @@ fn why(model: &Model, view: &RealServerView, found: Found) -> String {
     parts.extend(share.map(|share| format!("slow start, at {share}% of its weight")));
     parts.extend(view.problem.clone());
     parts.join("; ")
+}
+
+/// Who has no verdict yet: who is waited for, and who reports and names no host.
+fn untested(engine: &Engine, view: &RealServerView) -> Vec<String> {
+    let unnamed = |id: ServiceId| wire_server::unnamed(engine, id);
+    let (nameless, awaited): (Vec<ServiceId>, Vec<ServiceId>) =
+        view.untested.iter().partition(|&&id| unnamed(id).is_some());
+    let awaited = Some(names(engine.model(), &awaited)).filter(|names| !names.is_empty());
+    let awaited = awaited.map(|names| format!("no verdict yet of {names}"));
+    let nameless = nameless.into_iter().filter_map(|id| {
+        let name = name(engine.model(), id);
+        let reports = wire_server::last_reports(unnamed(id)?);
+        Some(format!(
+            "the {reports} of {name} failed and named no host: {NAME_HOSTS}"
+        ))
+    });
+    awaited.into_iter().chain(nameless).collect()
+}
+
+/// Without whose verdict it is decided, and why.
+fn left_out(engine: &Engine, services: &[ServiceId]) -> Vec<String> {
+    let model = engine.model();
+    let is_disabled = |id: ServiceId| {
+        let group = model.services.get(id.index()).map(|it| &*it.group);
+        engine.is_service_disabled(id) || group.is_some_and(|it| engine.is_watch_disabled(it))
+    };
+    let why = |id: ServiceId| match wire_server::lacks(engine, id) {
+        Some(_) => "never runs",
+        None if is_disabled(id) => "is disabled",
+        None => "has not reported on it yet, decided without",
+    };
+    let mut said: Vec<(&str, Vec<ServiceId>)> = Vec::new();
+    for &id in services {
+        let why = why(id);
+        match said.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, services)) => services.push(id),
+            None => said.push((why, vec![id])),
+        }
+    }
+    let said = said.into_iter();
+    said.map(|(why, services)| format!("{} {why}", names(model, &services)))
+        .collect()
+}
+
+fn names(model: &Model, services: &[ServiceId]) -> String {
+    let names: Vec<String> = services.iter().map(|id| name(model, *id)).collect();
+    names.join(", ")
 }
 
 /// Who gives a healthy real server weight 0.

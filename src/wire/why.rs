@@ -13,6 +13,7 @@ pub use crate::wire::depends::DependRow;
 use crate::wire::depends::depends;
 pub use crate::wire::held_up::HeldUpRow;
 use crate::wire::held_up::held_up;
+use crate::wire::server::unnamed;
 use crate::wire::{ServiceRow, ServiceStatus, rules, services};
 
 /// Bytes of the detail in an answer: what fits a few screens.
@@ -75,6 +76,10 @@ pub struct WhyAnswer {
     #[serde(default)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub restored: bool,
+    /// Of one that decides over real servers: so many of its last reports failed and named no host.
+    #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unnamed: Option<u32>,
     /// Results of late, oldest first, equal ones in a row as one; empty where it was always good.
     pub results: Vec<ResultRow>,
     /// Alerts of late, oldest first.
@@ -278,6 +283,7 @@ pub fn why(
         }),
         periods: periods(engine, id, now.wall),
         restored: engine.is_from_before(id),
+        unnamed: unnamed(engine, id).filter(|_| engine.decides(id)),
         results: recent.results.iter().map(result).collect(),
         alerts: recent
             .sent

@@ -93,6 +93,14 @@ impl Judge {
         since.is_none()
     }
 
+    /// Takes note that a report says nothing of the part; whether a person is to be told. Of
+    /// sections it is said whatever the alert rules say.
+    pub(super) fn unclear(&mut self, part: &Part, reason: Reason) -> bool {
+        let names_none = reason == Reason::NoHostNamed && !self.sections.is_empty();
+        let is_heeded = self.gate.is_some() || names_none;
+        self.heard(part).is_some() && is_heeded
+    }
+
     /// Takes note that a report mentions the part; none where it is not bound.
     pub(super) fn heard(&mut self, part: &Part) -> Option<&mut Known> {
         let known = self.parts.get_mut(part)?;

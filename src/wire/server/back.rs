@@ -7,7 +7,7 @@ use crate::engine::event::TableOutcome;
 use crate::engine::manual::{Effect, Heed, ManualView};
 use crate::model::{Ends, ServiceId};
 use crate::time::Wall;
-use crate::wire::server::{BackRow, lacks};
+use crate::wire::server::{BackRow, NAME_HOSTS, host_of, lacks, last_reports, unnamed};
 
 /// What has to happen, all of it together, before the real server is in with a weight that
 /// brings it connections. The one place that makes these sentences.
@@ -38,7 +38,14 @@ pub(super) fn back(engine: &Engine, seen: &TableOutcome, view: &RealServerView) 
     // It may be in before it has a verdict: it waits for none.
     let awaited = view.untested.iter();
     for service in awaited.filter(|_| view.role != Some(ServerRole::InUntested)) {
-        say(format!("a first report of {}", reporter(service)), None);
+        let text = match nameless(engine, view, *service) {
+            Some(why) => format!(
+                "a report of {} that is good or names hosts ({why})",
+                name(engine, *service)
+            ),
+            None => format!("a first report of {}", reporter(service)),
+        };
+        say(text, None);
     }
     if view.is_left_alone() && !is_in(&view.wish) {
         // Whoever speaks first decides; nobody waits for the others.
@@ -74,6 +81,15 @@ pub(super) fn back(engine: &Engine, seen: &TableOutcome, view: &RealServerView) 
         );
     }
     rows
+}
+
+/// Why a service has no verdict on a real server although it reports; none where it does not.
+pub(super) fn nameless(engine: &Engine, view: &RealServerView, id: ServiceId) -> Option<String> {
+    host_of(engine, view, id)?;
+    let reports = last_reports(unnamed(engine, id)?);
+    Some(format!(
+        "its {reports} failed and named none, so it keeps them as they were found: {NAME_HOSTS}"
+    ))
 }
 
 /// Whether it has a weight above 0 all the same: `min_live` keeps it in.

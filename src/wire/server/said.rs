@@ -65,7 +65,7 @@ pub(super) fn results(engine: &Engine, id: ServiceId, host: Option<&HostName>) -
 }
 
 /// What a service lacks, so that it never runs and only a trap or a person speaks for it.
-pub(super) fn lacks(engine: &Engine, id: ServiceId) -> Option<&'static str> {
+pub(in crate::wire) fn lacks(engine: &Engine, id: ServiceId) -> Option<&'static str> {
     let service = engine.model().services.get(id.index())?;
     match (&service.monitor, service.interval) {
         (Some(_), Some(_)) => None,
@@ -83,6 +83,33 @@ pub(super) fn kept_since(engine: &Engine, id: ServiceId) -> Option<Wall> {
     let is_trapped = service.last_trap.is_some_and(|trap| trap >= ran);
     let has_verdict = service.status == Status::Ok || service.status.is_failure();
     (has_verdict && !is_trapped).then_some(ran)
+}
+
+/// What ends [`unnamed`].
+pub(in crate::wire) const NAME_HOSTS: &str =
+    "name the failing hosts in the first line of output, or set all_hosts_on_failure";
+
+/// How many of the last reports of a service failed and named no host, so that they say nothing of
+/// any (D9): as many as are remembered; none where the latest is another.
+pub(in crate::wire) fn unnamed(engine: &Engine, id: ServiceId) -> Option<u32> {
+    let service = engine.service(id)?;
+    // Who only waits for traps has no report that could name any.
+    if lacks(engine, id).is_some() && service.last_trap.is_none() {
+        return None;
+    }
+    let last = engine.recent(id)?.results.iter().rev();
+    let last = last.take_while(|it| it.reason == Some(Reason::NoHostNamed));
+    let count = last.fold(0, |count: u32, it| count.saturating_add(it.count));
+    (count > 0).then_some(count)
+}
+
+/// So many of the last reports of a service.
+#[must_use]
+pub fn last_reports(count: u32) -> String {
+    match count {
+        1 => "last report".to_owned(),
+        count => format!("last {count} reports"),
+    }
 }
 
 fn of_host(entry: &HostEntry) -> SaidRow {

@@ -6,7 +6,7 @@ use crate::engine::desired::RealServerView;
 use crate::engine::event::Aim;
 use crate::lvs::ServerWish;
 use crate::model::ServiceId;
-use crate::wire::server::back::{mute, name};
+use crate::wire::server::back::{mute, name, nameless as nameless_words};
 use crate::wire::server::{frozen, host_of, lacks};
 
 /// A sentence on each real server that is meant and has no verdict yet, or whose withdrawal no
@@ -61,7 +61,10 @@ fn waits(engine: &Engine, view: &RealServerView, id: ServiceId) -> Option<String
     let host = host_of(engine, view, id);
     let rows = frozen::of_server(engine, id, host.as_ref());
     let rows = rows.into_iter().map(|row| row.text);
-    let all: Vec<String> = rows.chain(lacks(engine, id).map(mute)).collect();
+    let nameless = view.untested.contains(&id);
+    let nameless = nameless.then(|| nameless_words(engine, view, id)).flatten();
+    let rows = rows.chain(lacks(engine, id).map(mute)).chain(nameless);
+    let all: Vec<String> = rows.collect();
     (!all.is_empty()).then(|| all.join(", and "))
 }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::engine::event::{
-    Action, Caution, Event, HostResult, Order, RealServerName, Report, TableLook, Trap, Wish,
+    Action, Caution, Event, HostResult, Order, RealServerName, Report, TableLook, Target, Trap,
+    Wish,
 };
 use crate::engine::fixture::{at, exited};
 use crate::engine::recent::HOST_ENTRIES_MAX;
@@ -1090,6 +1091,46 @@ fn the_rules_are_named_that_the_line_of_a_server_says() {
 }
 
 #[test]
+fn who_reports_and_names_no_host_is_told_to_name_them() {
+    let mut engine = after(PROGRAM, exited(1, "it broke\n"));
+    let said = |engine: &Engine| {
+        let why = ask(engine);
+        let rows = table::table(engine, &TableOutcome::default(), Source::Daemon);
+        let service = crate::wire::why::why(engine, engine.time(), "web", "http", |_| {
+            crate::wire::why::DeliveryRow::Waiting
+        });
+        let back: Vec<String> = why.back.iter().map(|it| it.text.clone()).collect();
+        let row = rows.virtual_services[0].real_servers[0].why.clone();
+        (back, row, service.unwrap().unnamed)
+    };
+    let do_it = "name the failing hosts in the first line of output, or set all_hosts_on_failure";
+    let expected = |reports: &str, count| {
+        let back = format!(
+            "a report of web/http that is good or names hosts (its {reports} failed and named \
+             none, so it keeps them as they were found: {do_it})"
+        );
+        let row = format!("the {reports} of web/http failed and named no host: {do_it}");
+        (vec![back], row, Some(count))
+    };
+    assert_eq!(said(&engine), expected("last report", 1));
+    ends(&mut engine, 11.0, exited(1, "it broke\n"));
+    ends(&mut engine, 21.0, exited(2, "again\n"));
+    assert_eq!(said(&engine), expected("last 3 reports", 3));
+    // Once it names one, all have a verdict.
+    ends(&mut engine, 31.0, exited(1, "192.168.0.1\n"));
+    let (back, row, unnamed) = said(&engine);
+    assert_eq!(back, ["a good check of web/http"]);
+    assert_eq!((row.as_str(), unnamed), ("web/http says exit", None));
+}
+
+/// The run that is due at this second ends so.
+fn ends(engine: &mut Engine, second: f64, report: Report) {
+    engine.handle(at(second), Event::Deadline);
+    let (run, _) = engine.runs().next().expect("a run");
+    engine.handle(at(second), Event::RunEnded { run, report });
+}
+
+#[test]
 fn behind_a_restart_what_is_known_is_said_to_be_of_before_until_a_check_has_ended() {
     let mut farm = Farm::new();
     let one = ["192.168.0.1"];
@@ -1109,4 +1150,37 @@ fn behind_a_restart_what_is_known_is_said_to_be_of_before_until_a_check_has_ende
     assert_eq!(good.about, About::Service);
     farm.check(&one);
     assert!(!check(&farm, "192.168.0.1").restored);
+}
+
+#[test]
+fn a_table_says_why_a_service_is_left_out_of_the_count() {
+    let text = |lines: &str| {
+        let text = SECTION.replace(
+            "watch web\n service http\n",
+            &format!("watch web\n service other\n{lines} service http\n"),
+        );
+        text.replace("service web:http\n", "service web:other\n")
+    };
+    let polled = text("  interval 10s\n  monitor tcp.monitor -t 5\n");
+    let unheard = "has not reported on it yet, decided without";
+    for (text, is_disabled, expected) in [
+        (text(""), false, "never runs"),
+        (polled.clone(), true, "is disabled"),
+        (polled, false, unheard),
+    ] {
+        let mut engine = with_the_second_server(&text);
+        let other = engine.model().find("web", "other").unwrap();
+        if is_disabled {
+            let wish = Wish::Disable {
+                target: Target::Service(other),
+                user: String::new(),
+            };
+            engine.handle(at(1.0), Event::Operator(wish));
+        }
+        engine.handle(at(1_000.0), Event::Deadline);
+        let rows = table::table(&engine, &TableOutcome::default(), Source::Daemon);
+        // Behind the fallback.
+        let row = &rows.virtual_services[0].real_servers[1];
+        assert_eq!(row.why, format!("web/other {expected}"));
+    }
 }

@@ -175,3 +175,24 @@ fn after_a_reset_a_line_is_told_of_and_waited_for_as_at_the_start() {
     resets(&mut farm);
     assert_eq!(unclear(&mut farm), 1);
 }
+
+#[test]
+fn a_section_whose_program_names_no_host_is_told_of_once() {
+    let hosts = "web/http 10.1.0.1,10.1.0.2";
+    let mut farm = Farm::new(&[hosts, &format!("virtual 10.0.0.3:80/tcp {hosts}")]);
+    let unclear = |farm: &mut Farm| {
+        farm.said();
+        farm.fails("web/http", "?");
+        let said = farm.said();
+        let those: Vec<String> = said
+            .into_iter()
+            .filter(|it| it.contains("does not say which hosts fail"))
+            .collect();
+        assert!(those.iter().all(|it| !it.contains("-R")), "{those:?}");
+        those.len()
+    };
+    assert_eq!((unclear(&mut farm), unclear(&mut farm)), (1, 0));
+    // A good one, and it is said again.
+    farm.succeeds("web/http");
+    assert_eq!((unclear(&mut farm), unclear(&mut farm)), (1, 0));
+}
