@@ -445,6 +445,7 @@ fn why(engine: &Engine, view: &RealServerView, found: Found) -> String {
     }
     parts.extend(left_out(engine, &view.left_out));
     parts.extend(view.zero_by.as_ref().map(|it| zero_by(model, it)));
+    parts.extend(fallback_as_found(engine, view));
     parts.extend(view.role.and_then(|role| special(role, view.wish, found)));
     parts.extend(given_by(model, view));
     let share = wire_server::slow_start(view);
@@ -551,6 +552,16 @@ fn special(role: ServerRole, wish: ServerWish, found: Found) -> Option<String> {
         | ServerRole::OutUntested
         | ServerRole::AsFound => None,
     }
+}
+
+/// That it is the fallback, where that is left as it was found.
+fn fallback_as_found(engine: &Engine, view: &RealServerView) -> Option<String> {
+    let section = engine.section(view.virtual_service)?;
+    let (fallback, server) = (section.fallback.as_ref()?, view.server?);
+    let is_it = view.hosts.contains(&fallback.host) && server.0.port() == fallback.port;
+    // One that is a real server too is that first.
+    let is_it = is_it && view.counts.is_empty() && view.role == Some(ServerRole::AsFound);
+    is_it.then(|| "the fallback, left as found".to_owned())
 }
 
 /// What an operator wishes of an entry, with how far a drain has come.

@@ -1148,6 +1148,7 @@ fn behind_a_restart_what_is_known_is_said_to_be_of_before_until_a_check_has_ende
         (About::Named, "192.168.0.1")
     );
     assert_eq!(good.about, About::Service);
+    assert_eq!(why_rows(&farm)[0], "the fallback, left as found");
     farm.check(&one);
     assert!(!check(&farm, "192.168.0.1").restored);
 }
