@@ -2,11 +2,12 @@
 //!
 //! A re-check looks again at the hosts of which a `virtual` section has seen a failure but not
 //! `fall` of them; a trip looks at the hosts whose held connection ended (D18), while a run goes on
-//! beside it (see `beside`). All tell the
-//! sections and nobody else: no status, no alert, no history, no binding of an `lvs.alert` line.
-//! Where a trip finds its host down, of which the last run of a slot does not know, the next one is
-//! brought forward, and all the others learn of it. So it is where a witness was asked and is found
-//! otherwise than before (D17).
+//! beside it (see `beside`). All tell the sections and nobody else: no status, no alert, no
+//! history, no binding of an `lvs.alert` line. Where a section withdraws a server by one while a
+//! period waits for more failures (`alertafter`), the next run of a slot is brought forward, and
+//! counts as one. Where a trip finds its host down, of which the last run of a slot does not know,
+//! it is brought forward, and all the others learn of it. So it is where a witness was asked and
+//! is found otherwise than before (D17).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use crate::engine::recent::Weighs;
 use crate::engine::said::Between;
 use crate::engine::schedule::Alarm;
 use crate::engine::section::count::{Opinion, RecheckScope};
-use crate::engine::state::{self, EventText, HostState};
+use crate::engine::state::{self, EventText, HostState, Outage};
 use crate::engine::witness::Doubted;
 use crate::engine::{Engine, call, tripwire, verdict};
 use crate::model::{HostName, ServiceId};
@@ -195,7 +196,13 @@ impl Engine {
             if self.is_explained(now, id) {
                 opinions.retain(|_, opinion| !matches!(opinion, Opinion::Bad(_)));
             }
-            actions.extend(self.bindings.rechecked(id, &opinions));
+            let (said, withdraws) = self.bindings.rechecked(id, &opinions);
+            actions.extend(said);
+            if let Some(interval) = self.interval(id).filter(|_| withdraws)
+                && self.waits_for_failures(id)
+            {
+                self.timetable.bring_forward(id, interval, now.mono);
+            }
         }
         self.remember_between(now, id, &found, report);
         self.look_at_wires(now, going, &found, actions);
@@ -210,6 +217,19 @@ impl Engine {
         if let Some(interval) = self.interval(id).filter(|_| is_crash) {
             self.timetable.bring_forward(id, interval, now.mono);
         }
+    }
+
+    /// Whether a period holds back what it says until more failures were counted: those whom it
+    /// tells are to hear of a withdrawal with it, not an interval later.
+    fn waits_for_failures(&self, id: ServiceId) -> bool {
+        let outage = self.states[id.index()].outage.as_deref();
+        let have = outage.map_or(0, Outage::counted_failures);
+        let periods = &self.model.service(id).periods;
+        periods.iter().any(|period| {
+            let in_window = period.alertafter_window.map(|(need, _)| need);
+            let need = period.alertafter_count.max(in_window);
+            need.is_some_and(|need| have < need)
+        })
     }
 
     /// Whether the report that status and alerts are of has found this host down itself: another
@@ -263,7 +283,7 @@ impl Engine {
                 actions.extend(failed.failed(now, id, ruling, &verdicts, reason));
             } else {
                 let opinions = self.weighed(now, id, &good, going.began());
-                actions.extend(self.bindings.rechecked(id, &opinions));
+                actions.extend(self.bindings.rechecked(id, &opinions).0);
             }
         }
         self.look_at_wires(now, going, &good, actions);
@@ -335,7 +355,7 @@ impl Engine {
             .map(|(host, _)| (Part::Host(host), Opinion::Surely(Reason::Refused)))
             .collect();
         if !surely.is_empty() && !self.mode(id).is_frozen() {
-            actions.extend(self.bindings.rechecked(id, &surely));
+            actions.extend(self.bindings.rechecked(id, &surely).0);
         }
         // A good host that the run was over with before its end has its connection since.
         let is_done =

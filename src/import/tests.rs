@@ -731,6 +731,21 @@ const CHECKERS: &[Case<'_>] = &[
         &[],
     ),
     (
+        "DNS_CHECK {\n}\nsmtp_alert",
+        &["fall 4\n    recheck 60s\n", "alertafter 4\n"],
+        &[],
+    ),
+    (
+        "MISC_CHECK {\n misc_path /x\n}\nsmtp_alert",
+        &["!fall", "!alertafter"],
+        &[],
+    ),
+    (
+        "TCP_CHECK {\n retry 3\n}\nsmtp_alert",
+        &["fall 4\n    recheck 1s\n", "alertafter 2\n"],
+        &[],
+    ),
+    (
         "TCP_CHECK {\n}\nsmtp_alert",
         &[
             "period\n            alertafter 2\n            numalerts 1\n            alert mail.alert ops@x.y\n            upalert mail.alert ops@x.y\n",

@@ -25,24 +25,27 @@ impl Bindings {
     }
 
     /// What a re-check says, with the weights that it gave: it counts for the sections, and for
-    /// nothing else.
+    /// nothing else. Answers, too, whether a section withdraws somebody by it.
     pub(crate) fn rechecked(
         &mut self,
         service: ServiceId,
         opinions: &BTreeMap<Part, Opinion>,
-    ) -> Vec<Action> {
+    ) -> (Vec<Action>, bool) {
         let mut actions = Vec::new();
         let mut keys = BTreeSet::new();
+        let mut withdraws = false;
         for (part, &opinion) in opinions {
             // A changed address enters by the reports of slots, and is not in to be taken out.
             if self.is_elsewhere(service, part) {
                 continue;
             }
-            keys.extend(self.count(service, part, opinion, &mut actions));
+            let changed = self.count(service, part, opinion, &mut actions);
+            withdraws |= !changed.is_empty() && opinion.is_bad();
+            keys.extend(changed);
         }
         keys.append(&mut self.weighed);
         self.decide(&keys, &mut actions);
-        actions
+        (actions, withdraws)
     }
 
     /// Counts a report for the sections; answers with those that it changes.

@@ -42,6 +42,16 @@ pub(crate) enum Opinion {
     Unknown,
 }
 
+impl Opinion {
+    /// Whether it fails.
+    pub(crate) const fn is_bad(self) -> bool {
+        match self {
+            Self::Bad(_) | Self::Surely(_) => true,
+            Self::Good | Self::Unknown => false,
+        }
+    }
+}
+
 impl From<HostVerdict> for Opinion {
     fn from(verdict: HostVerdict) -> Self {
         match verdict {

@@ -260,9 +260,6 @@ impl Look<'_> {
         let retries = options.defaults.retry.unwrap_or(retries);
         let interval = options.defaults.interval();
         let pause = options.defaults.pause.unwrap_or(pause).min(interval);
-        let mut policy = self.policy.clone();
-        // A failure that a retry may take back is told once it lasted for an interval.
-        policy.after = if retries > 0 { 2 } else { 1 };
         let lost = usize::from(checks.is_empty());
         let service = |check: Check| Service {
             name: check.name().to_owned(),
@@ -270,7 +267,7 @@ impl Look<'_> {
             description: None,
             interval,
             monitor: check.words(),
-            policy: policy.clone(),
+            policy: self.policy.clone(),
         };
         Found {
             services: checks.into_iter().map(service).collect(),

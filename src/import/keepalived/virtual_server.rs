@@ -102,6 +102,8 @@ pub(super) fn section(
     let keys = fit_settings(&mut reading.settings, keys, place, remarks);
     keys.first()?;
     let (on_failure, initial) = rules(&mut servers, &rules_of);
+    let fall = found.retries.saturating_add(1).min(Counts::MAX);
+    tell_withdrawals(&mut servers, fall, found.pause);
     Some(Section {
         place: place.clone(),
         title: block.title(),
@@ -109,7 +111,7 @@ pub(super) fn section(
         settings: reading.settings,
         servers,
         fallback,
-        fall: found.retries.saturating_add(1).min(Counts::MAX),
+        fall,
         recheck: found.pause,
         on_failure,
         initial,
@@ -123,6 +125,15 @@ pub(super) fn section(
         upalerts: reading.upalerts,
         remarks: remarks.take(),
     })
+}
+
+/// Mail goes out with a withdrawal: where re-checks complete it, the next check of the service is
+/// its second failure and comes at once; else the slots are what `fall` counts.
+fn tell_withdrawals(servers: &mut [Server], fall: u32, recheck: Option<Duration>) {
+    for service in servers.iter_mut().flat_map(|it| &mut it.checks) {
+        let has_rechecks = recheck.is_some_and(|it| it < service.interval);
+        service.policy.after = if has_rechecks { fall.min(2) } else { fall };
+    }
 }
 
 /// What holds for all servers; what holds for some only is said on their lines.
