@@ -8,6 +8,7 @@
 //! | what does a `virtual_server` come to | `virtual_server` |
 //! | which virtual services is it for | `keys` |
 //! | how does a `lvs_method` forward | `forwarding` |
+//! | what does a virtual server give its real servers and checkers | `defaults` |
 //! | what does a checker come to | `checker` |
 //! | which text do the bytes of one make | `hex` |
 //!
@@ -16,6 +17,7 @@
 
 mod blocks;
 mod checker;
+mod defaults;
 mod forwarding;
 mod globals;
 mod hex;
@@ -78,9 +80,21 @@ fn timer(text: &str) -> Option<Duration> {
     (span <= longest).then(|| Duration::from_micros(micros))
 }
 
-/// A `BOOL`; a word alone means yes.
-fn is_on(block: &Block) -> bool {
-    !matches!(block.word(1), Some("off" | "no" | "false"))
+/// A `BOOL`; a word alone means yes. None where keepalived passes over the line, with a remark.
+fn is_on(line: &Block, remarks: &mut Remarks) -> Option<bool> {
+    match line.word(1) {
+        None | Some("on" | "yes" | "true") => Some(true),
+        Some("off" | "no" | "false") => Some(false),
+        Some(other) => {
+            let (name, other) = (shown(line.name()), shown(other));
+            let text = format!(
+                "{name} \"{other}\": keepalived passes over the line; write on, off, yes, no, true or \
+                 false"
+            );
+            remarks.tolerated(&line.place, text);
+            None
+        }
+    }
 }
 
 /// Says what stands behind the words that a statement takes: keepalived drops it without a word.

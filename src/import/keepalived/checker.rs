@@ -5,8 +5,9 @@ use std::time::Duration;
 use crate::config::diagnostic::nearest;
 use crate::import::checks::{Check, Content, Exits, MendedPages, PLUGINS_NEEDED, Page, argument};
 use crate::import::keepalived::blocks::{Block, CHECKERS, Extent};
+use crate::import::keepalived::defaults::Defaults;
 use crate::import::keepalived::hex::printable;
-use crate::import::keepalived::virtual_server::{PAUSE_MAX, unknown};
+use crate::import::keepalived::virtual_server::unknown;
 use crate::import::keepalived::{is_on, swallowed, timer};
 use crate::import::plan::{Policy, Server, Service};
 use crate::import::words::is_host;
@@ -32,58 +33,6 @@ pub(super) fn is_meant(line: &Block, remarks: &mut Remarks) -> bool {
         None => unknown(line, remarks),
     }
     nearest.is_some() || line.extent != Extent::Words
-}
-
-/// What a virtual server gives its real servers, and these their checkers.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Defaults {
-    virtualhost: Option<String>,
-    alpha: bool,
-    inhibit: bool,
-    connect_timeout: Option<Duration>,
-    retry: Option<u32>,
-    pause: Option<Duration>,
-    delay_loop: Option<Duration>,
-}
-
-impl Defaults {
-    /// Takes a line that may stand on all levels.
-    pub(super) fn take(&mut self, line: &Block, remarks: &mut Remarks) {
-        let value = line.word(1);
-        swallowed(line, 1, remarks);
-        let mut span =
-            |place: &mut Option<Duration>| match value.and_then(timer).filter(|it| !it.is_zero()) {
-                Some(span) => *place = Some(span.min(PAUSE_MAX)),
-                None => remarks.tolerated(
-                    &line.place,
-                    format!(
-                        "{} is no time above 0 s, 7 days at most; left out",
-                        line.name()
-                    ),
-                ),
-            };
-        match line.name() {
-            "virtualhost" => self.virtualhost = value.map(str::to_owned),
-            "alpha" => self.alpha = is_on(line),
-            "inhibit_on_failure" => self.inhibit = is_on(line),
-            "connect_timeout" => span(&mut self.connect_timeout),
-            "delay_before_retry" => span(&mut self.pause),
-            "delay_loop" => span(&mut self.delay_loop),
-            "retry" | "nb_get_retry" => match value.and_then(|it| it.parse().ok()) {
-                Some(number) => self.retry = Some(number),
-                None => remarks.tolerated(&line.place, "retry without a number; left out"),
-            },
-            "warmup" => remarks.note(
-                &line.place,
-                "warmup: left out, first checks follow each other at short distances anyway",
-            ),
-            _ => unknown(line, remarks),
-        }
-    }
-
-    fn interval(&self) -> Duration {
-        self.delay_loop.unwrap_or(Duration::from_secs(60))
-    }
 }
 
 /// What was found of checkers: of one, of a real server, of a virtual server.
@@ -424,7 +373,7 @@ impl Look<'_> {
                         ),
                     ),
                 },
-                "misc_dynamic" => *sets_weight = is_on(line),
+                "misc_dynamic" => *sets_weight = is_on(line, remarks).unwrap_or(*sets_weight),
                 "user" => remarks.lost(
                     &line.place,
                     "user: monitor_user, one for all monitors, says as whom they run",

@@ -203,8 +203,8 @@ fn global_defs<'t>(
                     ),
                 }
             }
-            "smtp_alert" => general = Some(is_on(line)),
-            "smtp_alert_checker" => checker = Some(is_on(line)),
+            "smtp_alert" => general = is_on(line, remarks).or(general),
+            "smtp_alert_checker" => checker = is_on(line, remarks).or(checker),
             "checker_log_all_failures" => {
                 remarks.note(place, "LVSMON_LOG=debug logs each check");
             }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::effort::visit;
 use crate::import::checks::MendedPages;
 use crate::import::keepalived::blocks::{Block, Extent};
-use crate::import::keepalived::checker::{self, Defaults};
+use crate::import::keepalived::checker;
+use crate::import::keepalived::defaults::Defaults;
 use crate::import::keepalived::forwarding::forwarding;
 use crate::import::keepalived::globals::Globals;
 use crate::import::keepalived::keys::{keys, leading, reachable};
@@ -230,7 +231,7 @@ impl<'a> Reading<'a> {
             "weight" => self.weight = weight_of(line, self.weight, remarks),
             "sorry_server" => self.fallback = Some(line),
             "quorum" => self.quorum = Some(line),
-            "smtp_alert" => self.smtp_alert = Some(is_on(line)),
+            "smtp_alert" => self.smtp_alert = is_on(line, remarks).or(self.smtp_alert),
             "quorum_up" => script(line, &mut self.upalerts, remarks),
             "quorum_down" => script(line, &mut self.alerts, remarks),
             "omega" => remarks.note(place, "omega: no alert is sent when lvsmon ends"),
@@ -251,8 +252,9 @@ impl<'a> Reading<'a> {
                     "hysteresis: rise asks for several good checks in a row",
                 );
             }
-            "virtualhost" | "alpha" | "connect_timeout" | "retry" | "delay_before_retry"
-            | "delay_loop" | "inhibit_on_failure" | "warmup" => self.defaults.take(line, remarks),
+            "alpha" | "inhibit_on_failure" => self.defaults.turn_on(line, remarks),
+            "virtualhost" | "connect_timeout" | "retry" | "delay_before_retry" | "delay_loop"
+            | "warmup" => self.defaults.take(line, remarks),
             word if SILENT.contains(&word) => {}
             _ => match flag {
                 Some(flag) => self.settings.flags = self.settings.flags.with(flag),
@@ -378,7 +380,7 @@ impl<'a> Reading<'a> {
                     }
                 }
                 "uthreshold" | "lthreshold" => threshold(line, &mut server.settings, remarks),
-                "smtp_alert" => smtp_alert = Some(is_on(line)),
+                "smtp_alert" => smtp_alert = is_on(line, remarks).or(smtp_alert),
                 "notify_up" => script(line, &mut policy.upalerts, remarks),
                 "notify_down" => script(line, &mut policy.alerts, remarks),
                 "virtualhost" | "alpha" | "connect_timeout" | "retry" | "delay_before_retry"

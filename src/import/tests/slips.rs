@@ -331,3 +331,94 @@ fn hexadecimal_words_of_a_udp_check_are_bytes_of_their_own() {
         );
     }
 }
+
+/// What comes of words of the file, of the virtual server and of the real server.
+fn with_words(global: &str, of_virtual: &str, of_real: &str) -> Imported {
+    let text = format!(
+        "global_defs {{\n notification_email {{ ops@x.y }}\n{global}\n}}\n\
+         virtual_server 10.0.0.3 80 {{\n protocol TCP\n{of_virtual}\nreal_server 10.0.0.7 80 \
+         {{\n{of_real}\nTCP_CHECK {{\n }}\n }}\n}}\n"
+    );
+    of(Format::Keepalived, &text)
+}
+
+/// What is said of a line that keepalived passes over.
+fn passed(name: &str) -> String {
+    format!(
+        "{name} \"garbage\": keepalived passes over the line; write on, off, yes, no, true or \
+         false"
+    )
+}
+
+/// What is said of one that is on whatever stands behind it.
+fn turned(name: &str, word: &str) -> String {
+    format!("{name} takes no word in a virtual_server: keepalived drops \"{word}\", and it is on; ")
+}
+
+#[test]
+fn a_switch_with_a_word_that_is_neither_yes_nor_no_is_as_for_keepalived() {
+    // Lines of the file, the virtual server and the real server; what is there, and what is said.
+    let (mail, alert) = ("            alert mail.alert", "\n    upalert mail.alert");
+    let cases = [
+        // Mail goes out by itself for real servers, and not for the virtual server.
+        (["", "", "smtp_alert garbage"], mail, passed("smtp_alert")),
+        (
+            ["", "smtp_alert garbage", ""],
+            "!\n    alert",
+            passed("smtp_alert"),
+        ),
+        (
+            ["", "smtp_alert\nsmtp_alert garbage", ""],
+            alert,
+            passed("smtp_alert"),
+        ),
+        (["smtp_alert garbage", "", ""], mail, passed("smtp_alert")),
+        (
+            ["smtp_alert_checker no\nsmtp_alert_checker garbage", "", ""],
+            "!mail.alert",
+            passed("smtp_alert_checker"),
+        ),
+        (["", "", "alpha garbage"], "initial in", passed("alpha")),
+        (
+            ["", "", "inhibit_on_failure garbage"],
+            "!on_failure",
+            passed("inhibit_on_failure"),
+        ),
+        (
+            ["", "inhibit_on_failure", "inhibit_on_failure garbage"],
+            "on_failure quiesce",
+            passed("inhibit_on_failure"),
+        ),
+        (
+            ["", "alpha garbage", ""],
+            "initial out",
+            turned("alpha", "garbage"),
+        ),
+        (["", "alpha no", ""], "initial out", turned("alpha", "no")),
+        (["", "alpha", "alpha no"], "initial in", String::new()),
+        (
+            ["", "inhibit_on_failure off", ""],
+            "on_failure quiesce",
+            turned("inhibit_on_failure", "off"),
+        ),
+    ];
+    for ([global, of_virtual, of_real], wanted, expected) in cases {
+        let imported = with_words(global, of_virtual, of_real);
+        let text = &imported.text;
+        let body = text.lines().filter(|line| !line.starts_with('#'));
+        let body = body.collect::<Vec<&str>>().join("\n");
+        let lines = [global, of_virtual, of_real];
+        match wanted.strip_prefix('!') {
+            Some(unwanted) => assert!(!body.contains(unwanted), "{lines:?}\n{text}"),
+            None => assert!(body.contains(wanted), "{lines:?}\n{text}"),
+        }
+        let found = said(&imported, RemarkKind::Tolerated);
+        match expected.as_str() {
+            "" => assert_eq!(found, [], "{lines:?}"),
+            expected => assert!(
+                found.len() == 1 && found[0].1.starts_with(expected),
+                "{lines:?}: {found:?}"
+            ),
+        }
+    }
+}
