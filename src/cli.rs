@@ -106,7 +106,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let asked = Form::of(args.iter().any(|word| word == "--json"));
     let cli = match Cli::try_parse_from(mon::with_its_name(args)) {
         Ok(cli) => cli,
-        Err(error) => return misuse::refuse(asked, &error),
+        Err(error) => return misuse::refuse(asked, error),
     };
     // Without it, only what is started would be unclear, and says so.
     let _ = program::keep_ends();

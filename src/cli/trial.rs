@@ -167,7 +167,7 @@ pub(super) fn trial(args: &TrialArgs, out: &mut Output) -> Outcome {
         Err(error) => {
             // It may stand among the words that were not understood.
             let asked = args.json || args.words.iter().any(|word| word == "--json");
-            return Ok(refuse(Form::of(asked), &error));
+            return Ok(refuse(Form::of(asked), error));
         }
     };
     let plan = match args.plan() {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::misuse::misused;
+use crate::cli::misuse::{misused, short};
 use crate::cli::output::{self, Form, Output, Tone, complain};
 use crate::cli::wishes::ended::{SeenDrain, watch};
 use crate::cli::wishes::gone::unless_gone;
@@ -183,7 +183,8 @@ fn reason(text: &str) -> Result<String, String> {
 }
 
 fn span(text: &str) -> Result<Duration, String> {
-    match timeval(text) {
+    // What is wrong with it repeats it.
+    match timeval(&short(text)) {
         Ok(span) if span < Duration::from_secs(1) => Err("give a second or more".to_owned()),
         Ok(span) => Ok(span),
         Err(error) => Err(error.to_string()),
@@ -196,11 +197,16 @@ impl AimArgs {
         let within = match self.within.as_slice() {
             [] => None,
             [first, rest @ ..] if first == "in" && !rest.is_empty() => Some(rest.join(" ")),
-            _ => {
-                return Err(format!(
-                    "\"{}\" is not understood; write SERVER, or SERVER in VIRTUAL",
-                    self.within.join(" ")
-                ));
+            [first, ..] => {
+                let why = match first.as_str() {
+                    "in" => "\"in\" is not understood with nothing behind it".to_owned(),
+                    other => format!(
+                        "\"{}\" is not understood behind {}: servers are named one at a time",
+                        other.escape_debug(),
+                        self.server.escape_debug()
+                    ),
+                };
+                return Err(format!("{why}; write SERVER, or SERVER in VIRTUAL"));
             }
         };
         let server = RealServerName(self.server.clone());
@@ -649,6 +655,23 @@ mod tests {
                 Some(reason)
             );
         }
+    }
+
+    #[test]
+    fn of_several_servers_each_wants_a_command_of_its_own() {
+        let refused = |words: &[&str]| {
+            let args = AimArgs {
+                server: "10.0.0.1".to_owned(),
+                within: words.iter().map(|it| (*it).to_owned()).collect(),
+            };
+            args.aim().unwrap_err()
+        };
+        let way = "; write SERVER, or SERVER in VIRTUAL";
+        let text =
+            "\"10.0.0.2\" is not understood behind 10.0.0.1: servers are named one at a time";
+        assert_eq!(refused(&["10.0.0.2", "10.0.0.3"]), format!("{text}{way}"));
+        let text = "\"in\" is not understood with nothing behind it";
+        assert_eq!(refused(&["in"]), format!("{text}{way}"));
     }
 
     #[test]

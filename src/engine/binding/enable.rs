@@ -9,7 +9,7 @@ use crate::engine::binding::wishes::{NAMED_MAX, entry_of, is_called};
 use crate::engine::desired::RealServerView;
 use crate::engine::event::{Action, Aim, RealServerName};
 use crate::lvs::{RealServerKey, VirtualServiceKey};
-use crate::model::{Ends, ServiceId};
+use crate::model::{Ends, HostName, ServiceId};
 use crate::time::Now;
 
 impl Bindings {
@@ -162,28 +162,34 @@ impl Bindings {
     }
 
     pub(super) fn unknown(&self, server: &RealServerName) -> String {
-        let names: BTreeSet<String> = self
-            .real_servers()
-            .iter()
-            .flat_map(|view| view.hosts.iter().map(ToString::to_string))
-            .collect();
+        let views = self.real_servers();
+        let hosts = views.iter().flat_map(|view| &view.hosts);
+        let groups = &self.model.hostgroups;
+        if let Some(group) = groups.iter().find(|it| *it.name == *server.0) {
+            let members = group.members.iter().map(|it| &it.host);
+            let members: BTreeSet<&HostName> = members.collect();
+            let names = hosts.filter(|it| members.contains(it));
+            let names: BTreeSet<String> = names.map(ToString::to_string).collect();
+            let members = match names.is_empty() {
+                true => "none of its hosts is a real server".to_owned(),
+                false => format!("write each in a command of its own: {}", listed(&names)),
+            };
+            return format!(
+                "\"{}\" is a hostgroup, and no real server; {members}",
+                server.0
+            );
+        }
+        let names: BTreeSet<String> = hosts.map(ToString::to_string).collect();
         if names.is_empty() {
             return format!(
                 "no real server is called \"{}\": the configuration binds none",
                 server.0
             );
         }
-        let shown: Vec<String> = names.iter().take(NAMED_MAX).cloned().collect();
-        let more = names.len().saturating_sub(NAMED_MAX);
-        let more = if more > 0 {
-            format!(" and {more} more")
-        } else {
-            String::new()
-        };
         format!(
-            "no real server is called \"{}\"; there are {}{more}",
+            "no real server is called \"{}\"; there are {}",
             server.0,
-            shown.join(", ")
+            listed(&names)
         )
     }
 
@@ -208,5 +214,15 @@ impl Bindings {
     fn service_name(&self, id: ServiceId) -> String {
         let service = self.model.service(id);
         format!("{}/{}", service.group, service.name)
+    }
+}
+
+/// So many of these names that a person reads them, and how many more there are.
+fn listed(names: &BTreeSet<String>) -> String {
+    let shown: Vec<&str> = names.iter().take(NAMED_MAX).map(String::as_str).collect();
+    let shown = shown.join(", ");
+    match names.len().saturating_sub(NAMED_MAX) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }

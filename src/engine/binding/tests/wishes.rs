@@ -147,6 +147,25 @@ fn who_asks_for_a_server_that_the_file_lost_is_told_what_is_kept_of_it() {
 }
 
 #[test]
+fn who_names_a_hostgroup_is_told_whom_to_name() {
+    let text = "hostgroup web 10.1.0.1 10.1.0.2\n\nhostgroup rest 10.1.0.9\n\nwatch web\n service \
+                http\n  interval 10s\n  monitor http.monitor\n\nvirtual 10.0.0.3:80\n real web\n \
+                service web:http\n";
+    let model = Arc::new(crate::config::load_text(text).unwrap().0);
+    let bindings = Bindings::new(&model, &Saved::default(), fixture::at(0.0));
+    let why = |name: &str| bindings.aimed(&aim(name, None)).unwrap_err().into_text();
+    assert_eq!(
+        why("web"),
+        "\"web\" is a hostgroup, and no real server; write each in a command of its own: 10.1.0.1, \
+         10.1.0.2"
+    );
+    assert_eq!(
+        why("rest"),
+        "\"rest\" is a hostgroup, and no real server; none of its hosts is a real server"
+    );
+}
+
+#[test]
 fn who_is_not_meant_clearly_is_asked_to_say_it_better() {
     let mut farm = good();
     for (server, within, expected) in [
