@@ -61,14 +61,26 @@ pub(super) fn granularity(text: &str, family: Family) -> Option<u32> {
 }
 
 /// The address in a word or a From line: what stands in `<>`, or all of it. None where `mail.alert`
-/// would not take it.
+/// would not take it, and for what no mailbox is called: a definition that nobody gave, a file or a
+/// program.
 pub(super) fn address_of(text: &str) -> Option<String> {
     let text = unquoted(text);
     let inner = text.rsplit_once('<').map_or(text, |(_, rest)| rest);
     let inner = inner.strip_suffix('>').unwrap_or(inner).trim();
     // A letter that was not in UTF-8 was another one.
     let is_address = MailOptions::takes_address(inner) && !inner.contains('\u{fffd}');
-    is_address.then(|| inner.to_owned())
+    let is_mailbox = !inner.starts_with(['$', '/', '|']) && has_possible_domain(inner);
+    (is_address && is_mailbox).then(|| inner.to_owned())
+}
+
+/// Whether no part of its domain begins or ends with a hyphen, or is empty.
+fn has_possible_domain(address: &str) -> bool {
+    let Some((_, domain)) = address.split_once('@') else {
+        return true;
+    };
+    let is_possible =
+        |part: &str| !part.is_empty() && !part.starts_with('-') && !part.ends_with('-');
+    domain.split('.').all(is_possible)
 }
 
 /// The recipients in a list with commas between them, or none; each that is none has a remark.

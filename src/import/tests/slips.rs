@@ -422,3 +422,23 @@ fn a_switch_with_a_word_that_is_neither_yes_nor_no_is_as_for_keepalived() {
         }
     }
 }
+
+#[test]
+fn what_no_mailbox_is_called_is_no_recipient() {
+    for word in [
+        "$MAIL",
+        "/dev/null",
+        "|cmd",
+        "root@-x.org",
+        "root@x-.org",
+        "root@x..org",
+    ] {
+        for is_keepalived in [true, false] {
+            let imported = mailed(&format!("ops@x.y {word}"), is_keepalived);
+            assert_eq!(alert_line(&imported), Some("ops@x.y"), "{word}");
+            let wanted = format!("\"{word}\" is no mail address and is left out");
+            let lost = lost(&imported);
+            assert!(lost.len() == 1 && lost[0].contains(&wanted), "{lost:?}");
+        }
+    }
+}
