@@ -39,10 +39,9 @@ impl Bindings {
             keys.insert(key);
         }
         // Lest a reload brings it back with a virtual service.
-        let lost = views.iter().filter_map(entry_of);
-        let mut lost: BTreeSet<_> = lost
-            .flat_map(|(_, it)| self.manual.meant(aim, it))
-            .collect();
+        let servers: BTreeSet<RealServerKey> = views.iter().filter_map(|it| it.server).collect();
+        let lost = servers.into_iter();
+        let mut lost: BTreeSet<_> = lost.flat_map(|it| self.manual.meant(aim, it)).collect();
         lost.extend(self.lost_meant(aim));
         for (key, server) in lost {
             if self.owned.is_declared(key, server) {

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::effort::visit;
 use crate::engine::binding::{Bindings, mend_note};
 use crate::engine::desired::{RealServerView, Survey};
 use crate::engine::event::{Action, Aim, Caution, KeptOut, ManualWish, Miss, Order};
@@ -86,15 +87,18 @@ impl Bindings {
         if !Effect::at_first(&order.wish).takes_away() {
             return Ok(());
         }
+        let mut meant: BTreeMap<VirtualServiceKey, Vec<RealServerKey>> = BTreeMap::new();
+        for &(key, server) in entries.iter().inspect(|_| visit()) {
+            meant.entry(key).or_default().push(server);
+        }
         for declared in &self.model.virtual_services {
             let key = declared.key;
-            if !entries.iter().any(|(it, _)| *it == key) {
+            let Some(here) = meant.get(&key) else {
                 continue;
-            }
+            };
             let least = declared.min_live.of(declared.servers.len());
             let (is, would_be) = (self.live(key, &BTreeSet::new()), self.live(key, entries));
-            let mut here = entries.iter().filter(|(it, _)| *it == key);
-            if here.all(|&(_, server)| self.is_fallback(key, server)) {
+            if here.iter().all(|&server| self.is_fallback(key, server)) {
                 if would_be == 0 && is > 0 {
                     return Err(format!(
                         "{key}: this is the fallback, and nobody else takes new connections; \

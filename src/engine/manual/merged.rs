@@ -10,7 +10,9 @@
 //! A wish that gives way stays, and counts again when there are enough.
 
 use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
 
+use crate::effort::visit;
 use crate::engine::event::{Action, Caution};
 use crate::engine::manual::{Effect, EntryKey, Manual, note};
 use crate::lvs::{RealServerKey, VirtualServiceKey};
@@ -91,7 +93,10 @@ impl Manual {
         let mut gave_way = Vec::new();
         let mut actions = Vec::new();
         let give_way = self.giving_way_in(section);
-        let before = self.gives_way.iter().filter(|it| it.0 == section.key);
+        let first = RealServerKey(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
+        let before = self.gives_way.range((section.key, first)..);
+        let before = before.inspect(|_| visit());
+        let before = before.take_while(|it| it.0 == section.key);
         let before: BTreeSet<RealServerKey> = before.map(|it| it.1).collect();
         for &server in give_way.difference(&before) {
             let entry = (section.key, server);

@@ -11,6 +11,7 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
+use crate::effort::visit;
 use crate::engine::event::{Action, Aim};
 use crate::engine::manual::in_force::{Drain, WishInForce};
 use crate::engine::manual::{DRAIN_MIN, EntryKey, Manual, note};
@@ -105,7 +106,8 @@ impl Manual {
     pub(crate) fn meant(&self, aim: &Aim, server: RealServerKey) -> Vec<EntryKey> {
         let reached = Reach::of(aim, server).servers(server);
         let is_meant = |entry: &EntryKey| reached.as_ref().is_some_and(|it| it.contains(&entry.1));
-        self.wishes.keys().copied().filter(is_meant).collect()
+        let known = self.wishes.keys().copied().inspect(|_| visit());
+        known.filter(is_meant).collect()
     }
 }
 

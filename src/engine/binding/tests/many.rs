@@ -1,6 +1,7 @@
 //! What a look at the table costs where there are many virtual services.
 
 use super::*;
+use crate::engine::event::{Caution, ManualWish, Order};
 use crate::engine::fixture::at;
 use crate::lvs::{TableEntry, VirtualService};
 
@@ -240,6 +241,66 @@ fn a_reload_costs_as_much_as_there_are_services_that_decide_as_a_whole() {
         some > 0 && most - more == more - some,
         "{some} {more} {most}"
     );
+}
+
+/// So many sections of the same two real servers, both good.
+fn of_sections(count: usize) -> Bindings {
+    let mut text =
+        "hostgroup web 10.2.0.1 10.2.0.2\n\nwatch web\n service http\n  interval 10s\n  \
+                    monitor http.monitor\n\n"
+            .to_owned();
+    for place in 0..count {
+        let (high, low) = (place / 250, place % 250);
+        text +=
+            &format!("virtual 10.1.{high}.{low}:80\n min_live 1\n real web\n service web:http\n\n");
+    }
+    let model = Arc::new(crate::config::load_text(&text).unwrap().0);
+    let mut bindings = Bindings::new(&model, &Saved::default(), at(0.0));
+    look(&mut bindings, &Table::default());
+    let good = ["10.2.0.1", "10.2.0.2"].map(|it| (HostName::new(it), HostVerdict::Up));
+    bindings.succeeded(ServiceId(0), &good.into());
+    assert_eq!(serving(&bindings), 2 * count);
+    bindings
+}
+
+/// How much is looked up when an operator takes one real server out of so many sections, and when
+/// he ends that beside as many wishes for another one.
+fn effort_of_wishes(count: usize) -> [u64; 2] {
+    let mut bindings = of_sections(count);
+    let order = Order {
+        aim: aim("10.2.0.1", None),
+        wish: ManualWish::Disable,
+        span: None,
+        by: "op".to_owned(),
+        reason: String::new(),
+        caution: Caution::Refuse,
+    };
+    let wished = crate::effort::visits(|| {
+        bindings.order(at(1.0), &order).0.unwrap();
+    });
+    assert_eq!(serving(&bindings), count);
+    let other = Order {
+        aim: aim("10.2.0.2", None),
+        caution: Caution::Force,
+        ..order.clone()
+    };
+    bindings.order(at(1.0), &other).0.unwrap();
+    let ended = crate::effort::visits(|| {
+        bindings.enable(at(2.0), &order.aim).0.unwrap();
+    });
+    assert_eq!(serving(&bindings), count);
+    [wished, ended]
+}
+
+#[test]
+fn a_wish_costs_as_much_as_there_are_sections_of_its_server() {
+    let [some, more, most] = [20, 40, 60].map(effort_of_wishes);
+    for at in [0, 1] {
+        assert!(
+            some[at] > 0 && most[at] - more[at] == more[at] - some[at],
+            "{some:?} {more:?} {most:?}"
+        );
+    }
 }
 
 #[test]
