@@ -21,6 +21,7 @@ use crate::model::{
 mod initial;
 mod kept;
 mod lines;
+mod looks;
 mod moved;
 mod named;
 mod slow;

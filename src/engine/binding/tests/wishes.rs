@@ -18,7 +18,12 @@ const TWO: [&str; 2] = [
 ];
 
 impl Farm {
-    fn orders(&mut self, wish: ManualWish, server: &str, within: Option<&str>) -> String {
+    pub(super) fn orders(
+        &mut self,
+        wish: ManualWish,
+        server: &str,
+        within: Option<&str>,
+    ) -> String {
         self.insists(wish, server, within, Caution::Refuse)
     }
 
