@@ -238,7 +238,7 @@ impl fmt::Display for Weight {
 }
 
 /// The settings of a real server, beside its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RealServer {
     /// How packets reach it.
     pub forwarding: Forwarding,

@@ -13,6 +13,7 @@
 //! | of which family are the addresses that a service judges | `families` |
 //! | whose word counts about the address of before | `former` |
 //! | which keys are owned, which must go | `owned` |
+//! | what becomes of one that must go, while it stays | `staying` |
 //! | what goes over to a new configuration | `carry` |
 //! | what is said about a virtual service now | `survey` |
 //! | what a verdict changes without a whole survey | `ground` |
@@ -46,6 +47,7 @@ mod lost;
 mod owned;
 mod shared;
 mod shown;
+mod staying;
 mod survey;
 mod twins;
 mod wishes;
@@ -56,7 +58,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::engine::desired::{HeldUntil, RealServerView, service};
+use crate::engine::desired::{HeldUntil, RealServerView, Survey, service};
 use crate::engine::event::{
     Action, HostVerdict, Note, Reason, Resolved, SectionNews, ServerChange, TableOutcome,
 };
@@ -429,21 +431,7 @@ impl Bindings {
             let mut here = survey.views(key, wanted);
             self.add_section_views(key, &survey, wanted, &mut here);
             views.append(&mut here);
-            let held = self.held_until(key);
-            let stays = held.map(|until| format!("not in the file any more: stays until {until}"));
-            views.extend(
-                self.owned
-                    .staying(key)
-                    .map(|(server, stays_as)| RealServerView {
-                        server: Some(server),
-                        wish: match held {
-                            Some(_) => stays_as,
-                            None => ServerWish::Out,
-                        },
-                        problem: stays.clone(),
-                        ..RealServerView::unknown(key, Vec::new())
-                    }),
-            );
+            self.add_staying(key, wanted, &mut views);
         }
         views
     }
@@ -502,13 +490,7 @@ impl Bindings {
         let mut survey = self.survey(key);
         let declared = self.words_of(key, &survey);
         self.wish_of_new(key, declared.keys().copied(), actions);
-        let naming = if survey.creates.is_some() || survey.section.is_some() {
-            Naming::Made
-        } else if survey.is_declared {
-            Naming::Named
-        } else {
-            Naming::Unnamed
-        };
+        let naming = naming(&survey);
         let before = self.desired.get(&key);
         let wish_before = |server| {
             before
@@ -518,6 +500,9 @@ impl Bindings {
         let was_in = |server| matches!(wish_before(server), Some(ServerWish::In(_)));
         let dropped = self.owned.declare(key, naming, &declared, was_in, actions);
         let before = before.cloned();
+        let manual = &self.manual;
+        self.owned
+            .lay_wishes(key, |server| manual.effect((key, server)));
         let held = self.held_by_lines(key, &survey);
         let wanted = match self.decide_section(key, &survey, actions) {
             Some(wanted) => wanted,
@@ -542,6 +527,7 @@ impl Bindings {
         } else {
             self.grounds.remove(&key);
         }
+        self.take_note_of_staying(key, &survey, actions);
         self.say_held(key, &mut survey);
         let told = self.told.remove(&key).unwrap_or_default();
         let mut tell = BTreeMap::new();
@@ -599,6 +585,17 @@ impl Bindings {
             .unwrap_or(NEVER_POLLED_WAIT)
             .saturating_add(limit)
             .saturating_add(skew)
+    }
+}
+
+/// What the file says of a virtual service itself.
+const fn naming(survey: &Survey) -> Naming {
+    if survey.creates.is_some() || survey.section.is_some() {
+        Naming::Made
+    } else if survey.is_declared {
+        Naming::Named
+    } else {
+        Naming::Unnamed
     }
 }
 

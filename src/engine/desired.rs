@@ -41,6 +41,8 @@ pub struct RealServerView {
     pub left_out: Vec<ServiceId>,
     /// Why there is no usable address, or what is to be mended in the binding.
     pub problem: Option<String>,
+    /// Until when it stays though the file does not name it any more; none of all others.
+    pub held: Option<HeldUntil>,
     /// What an operator wishes of it.
     pub manual: Option<ManualView>,
     /// Why it stands so in its `virtual` section; none for one of `lvs.alert` lines only.
@@ -90,6 +92,7 @@ impl RealServerView {
             untested: Vec::new(),
             left_out: Vec::new(),
             problem: None,
+            held: None,
             manual: None,
             role: None,
             zero_by: None,

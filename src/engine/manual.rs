@@ -351,6 +351,12 @@ impl Manual {
         table.flat_map(|(&key, entry)| entry.servers.keys().map(move |&server| (key, server)))
     }
 
+    /// Whether the kernel had the real server at the newest look, or nobody knows.
+    pub(crate) fn may_have(&self, entry: EntryKey) -> bool {
+        let table = self.table.as_deref();
+        table.is_none_or(|table| seen(Some(table), entry) != Seen::Absent)
+    }
+
     /// Whether [`Manual::advance`] may find anything.
     pub(crate) fn is_due(&self, now: Now) -> bool {
         self.is_stirred || self.due.is_some_and(|due| due <= now.mono)

@@ -163,6 +163,12 @@ impl Engine {
         self.bindings.held_until(key)
     }
 
+    /// Those that stay so and that new connections reach, as of the latest look at the table.
+    #[must_use]
+    pub fn held_serving(&self, key: VirtualServiceKey) -> &[RealServerKey] {
+        self.bindings.held_serving(key)
+    }
+
     /// The section of a virtual service; none where it has none.
     #[must_use]
     pub fn section(&self, key: VirtualServiceKey) -> Option<&DeclaredService> {

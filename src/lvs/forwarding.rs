@@ -7,11 +7,13 @@ use std::fmt;
 use std::num::NonZeroU16;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// How packets reach a real server (ipvsadm(8) "packet-forwarding-method").
 ///
 /// Written `nat`, `dr`, `tun`, `tun gre csum`, `tun gue 6080 remcsum`; `local` and `bypass` are
 /// never read, since nobody can ask for them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Forwarding {
     /// Masquerading, `-m`, kernel value 0.
     Nat,
@@ -28,7 +30,9 @@ pub enum Forwarding {
 /// What packets are wrapped in on their way (ipvsadm(8) `--tun-type`).
 ///
 /// Kernels before 5.2 know only [`Tunnel::Ipip`] and take any other for it, without a word.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub enum Tunnel {
     /// IP in IP, `IP_VS_CONN_F_TUNNEL_TYPE_IPIP`. IPv4 in IPv6 and the reverse, too.
     #[default]
@@ -48,7 +52,9 @@ pub enum Tunnel {
 }
 
 /// Checksum of a [`Tunnel::Gue`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub enum GueChecksum {
     /// `--tun-nocsum`
     #[default]

@@ -514,10 +514,11 @@ impl OperatorRow {
 }
 
 impl ServerWhy {
-    /// Whether the file does not have it, or has it no more.
+    /// Whether nobody declared it. Of what the file has no more, and stays for a name, something
+    /// can be wished.
     #[must_use]
     pub const fn is_undeclared(&self) -> bool {
-        self.hosts.is_empty()
+        self.stranger
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) fn noted(answer: &ServerAnswer) -> Vec<String> {
 
 fn note(server: &ServerWhy) -> Option<String> {
     let (name, service) = (&server.real_server, &server.virtual_service);
-    let is_left = server.wanted == ServerWanted::AsFound && !server.is_undeclared();
+    let is_left = server.wanted == ServerWanted::AsFound && !server.hosts.is_empty();
     if is_left && server.operator.is_none() {
         let has = match server.weight {
             None => "not in the kernel's table".to_owned(),
@@ -114,7 +114,9 @@ pub(super) fn is_settled(server: &ServerWhy) -> bool {
 /// Before its first verdict a real server stays as it is found: whether that is what is wished.
 fn is_found_so(server: &ServerWhy) -> bool {
     let Some(operator) = server.operator.as_ref().filter(|it| !it.gives_way) else {
-        return true;
+        // What the file does not name any more waits for no verdict.
+        let is_left = server.hosts.is_empty() && !server.stranger;
+        return !is_left || server.weight.is_some_and(|weight| weight > 0);
     };
     let has_weight = |wished| server.weight == Some(wished);
     match operator.wish {

@@ -23,7 +23,7 @@ use crate::engine::section::wanted::{
 };
 use crate::lvs::clients::ClientOdds;
 use crate::lvs::{
-    Desired, DesiredService, Family, RealServerKey, ServerWish, ServiceWish, Table,
+    Desired, DesiredService, Family, RealServer, RealServerKey, ServerWish, ServiceWish, Table,
     VirtualServiceKey, Weight,
 };
 use crate::model::{
@@ -269,6 +269,7 @@ impl Bindings {
                 .map(|(&server, claims)| (server, server_wish(claims)))
                 .collect(),
             leaving: self.owned.staying(key).collect(),
+            has_held: self.owned.has_held(key),
             is_absent: !survey.withdrawn_by.is_empty(),
             found: state.map(|it| it.found).unwrap_or_default(),
             put_in: state.map_or(&nobody, |it| &it.put_in),
@@ -276,6 +277,7 @@ impl Bindings {
         };
         let wanted = wanted(&facts, self.now);
         self.say_changes(key, survey, (&wanted.service, &wanted.roles), actions);
+        self.take_note_of_usual(key, &servers, &wanted, actions);
         // What is said depends on whether they are new.
         for server in judged {
             self.owned.judged(key, server);
@@ -283,6 +285,21 @@ impl Bindings {
         self.take_note(key, places, &wanted, actions);
         self.decided.insert(key);
         Some(wanted.service)
+    }
+
+    /// Takes note with what the real servers serve while nobody wishes anything of them.
+    fn take_note_of_usual(
+        &mut self,
+        key: VirtualServiceKey,
+        servers: &[Server],
+        wanted: &Wanted,
+        actions: &mut Vec<Action>,
+    ) {
+        for server in servers {
+            if let Some(usual) = usual(server, wanted.roles.get(&server.key)) {
+                self.owned.serves((key, server.key), usual, actions);
+            }
+        }
     }
 
     /// Takes note of what was decided.
@@ -363,7 +380,7 @@ impl Bindings {
                     missing: Vec::new(),
                     unwanted: held.serving.clone(),
                 }),
-                HeldUntil::Served => InTable::Stays(held.serving.clone()),
+                HeldUntil::Served | HeldUntil::Judged => InTable::Stays(held.serving.clone()),
             },
             (in_table, _) => in_table,
         }
@@ -471,6 +488,18 @@ impl Bindings {
             }
         }
     }
+}
+
+/// With what one serves while nobody wishes anything of it, in its role; none of all where that is
+/// as it was before.
+fn usual(server: &Server, role: Option<&ServerRole>) -> Option<Option<RealServer>> {
+    let is_in = match (server.health, role) {
+        (Health::Good, _) => server.given != Some(Weight(0)),
+        (Health::Withdrawn, _) => false,
+        (Health::Waiting | Health::Unheard, Some(ServerRole::InUntested)) => true,
+        (Health::Waiting | Health::Unheard, _) => return None,
+    };
+    Some(is_in.then_some(server.settings))
 }
 
 /// Several names with one address are one real server, which nobody sees in the file.

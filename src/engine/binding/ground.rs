@@ -9,10 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::binding::Bindings;
 use crate::engine::binding::change::{Presence, server_change};
+use crate::engine::binding::owned::Owned;
 use crate::engine::desired::{Claim, Stand, Survey, causes, is_in, server_wish, service_wish};
 use crate::engine::event::Action;
-use crate::engine::section::wanted::Held;
-use crate::lvs::{DesiredService, RealServerKey, Scheduler, VirtualServiceKey};
+use crate::engine::manual::EntryKey;
+use crate::engine::section::wanted::{Held, HeldUntil};
+use crate::lvs::{DesiredService, RealServerKey, Scheduler, ServerWish, VirtualServiceKey};
 use crate::model::{HostName, ServiceId, Withdraws};
 
 /// The claims to the real servers of one virtual service, without what their services say.
@@ -74,16 +76,22 @@ impl Bindings {
         };
         let mut others = ground.withdrawn_by.iter();
         let is_absent = !withdrawing.is_empty() || others.any(|it| !services.contains(it));
-        if is_absent == ground.withdrawn_by.is_empty() {
+        // What stays until these are judged may leave now.
+        let until = ground.held.as_ref().map(|it| &it.until);
+        let ends_with_verdict = until.is_some_and(|until| until.address().is_none());
+        if is_absent == ground.withdrawn_by.is_empty() || ends_with_verdict {
             return self.decide_one(key, actions);
         }
         let mut changes = Vec::new();
+        let mut judged = Vec::new();
         // While the whole is withdrawn each real server is out, whatever is said about it.
         if !is_absent {
             let claimed = services.iter().filter_map(|it| ground.claimed_by.get(it));
             for server in claimed.flatten().copied().collect::<BTreeSet<_>>() {
                 let claims = self.claims_to(ground, server);
-                let wish = self.manual.over((key, server), server_wish(&claims));
+                let own = server_wish(&claims);
+                judged.push((server, own));
+                let wish = self.manual.over((key, server), own);
                 let before = wanted.servers.get(&server).copied();
                 if before != Some(wish) {
                     changes.push((server, before, wish, claims));
@@ -94,6 +102,9 @@ impl Bindings {
         else {
             return false;
         };
+        for (server, own) in judged {
+            note_usual(&mut self.owned, (key, server), own, actions);
+        }
         ground.withdrawn_by.retain(|it| !services.contains(it));
         ground.withdrawn_by.extend(withdrawing);
         let is_changed = !changes.is_empty();
@@ -123,6 +134,27 @@ impl Bindings {
         is_changed
     }
 
+    /// Takes note of whether names keep what the file does not name any more, and of what
+    /// `lvs.alert` lines want of their real servers; a section does so itself.
+    pub(super) fn take_note_of_staying(
+        &mut self,
+        key: VirtualServiceKey,
+        survey: &Survey,
+        actions: &mut Vec<Action>,
+    ) {
+        match self.held_until(key) {
+            Some(HeldUntil::Address(_)) => self.owned.hold(key, true, actions),
+            None if survey.section.is_none() => self.owned.hold(key, false, actions),
+            Some(HeldUntil::Served | HeldUntil::Judged) | None => {}
+        }
+        if survey.section.is_some() || !survey.withdrawn_by.is_empty() {
+            return;
+        }
+        for (&server, claims) in &survey.servers {
+            note_usual(&mut self.owned, (key, server), server_wish(claims), actions);
+        }
+    }
+
     /// What is said about one real server now.
     fn claims_to(&self, ground: &Ground, server: RealServerKey) -> Vec<Claim> {
         let words = ground.claims.get(&server).into_iter().flatten();
@@ -149,5 +181,14 @@ impl Bindings {
                     matches!(stand, Stand::Withdraws(_))
                 })
             })
+    }
+}
+
+/// Takes note of what its checks want of a real server, whatever operators wish.
+fn note_usual(owned: &mut Owned, entry: EntryKey, own: ServerWish, actions: &mut Vec<Action>) {
+    match own {
+        ServerWish::In(settings) => owned.serves(entry, Some(settings), actions),
+        ServerWish::Out => owned.serves(entry, None, actions),
+        ServerWish::AsFound => {}
     }
 }

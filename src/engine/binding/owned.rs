@@ -8,9 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::effort::visit;
+use crate::engine::binding::staying::{Sight, Staying};
 use crate::engine::event::{Action, TableOutcome};
+use crate::engine::manual::Effect;
 use crate::engine::saved::Saved;
-use crate::lvs::{Command, RealServer, RealServerKey, ServerWish, TableEntry, VirtualServiceKey};
+use crate::lvs::{
+    Command, RealServer, RealServerKey, ServerWish, TableEntry, VirtualServiceKey, Weight,
+};
 use crate::model::HostName;
 
 /// Prefix of the journal keys of this file.
@@ -20,6 +24,8 @@ const PREFIX: &str = "declared ";
 #[derive(Debug, Default)]
 pub(super) struct Owned {
     services: BTreeMap<VirtualServiceKey, OwnedService>,
+    /// The kernel's table was read since the start.
+    is_seen: bool,
 }
 
 /// What is owned of one virtual service.
@@ -40,59 +46,92 @@ impl OwnedService {
         self.servers.is_empty() || servers.any(leaves)
     }
 
-    /// What leaves stays for now: takes note of how the kernel has it; whether some of it is to
-    /// come back.
-    fn stays(&mut self, entry: Option<&TableEntry>) -> bool {
-        let is_emptied = entry.is_none_or(|entry| entry.servers.is_empty());
-        let mut is_back = false;
+    /// What leaves stays for now: takes note of how the kernel has it; whether some of it is
+    /// wanted otherwise then. `is_first` tells of the first look since the start.
+    fn stays(
+        &mut self,
+        key: VirtualServiceKey,
+        entry: Option<&TableEntry>,
+        is_first: bool,
+        actions: &mut Vec<Action>,
+    ) -> bool {
+        let servers = || entry.into_iter().flat_map(|entry| entry.servers.values());
+        let is_emptied = servers().next().is_none();
+        let is_left_behind = is_first && servers().all(|found| found.weight == Weight(0));
+        let mut is_news = false;
         for (server, ownership) in &mut self.servers {
-            let Ownership::Leaving { stay, .. } = ownership else {
+            let before = ownership.usual();
+            let Ownership::Leaving { was_in, staying } = ownership else {
                 continue;
             };
-            let was_seen = matches!(stay, Stay::Seen(_));
-            stay.follow(entry.and_then(|it| it.servers.get(server)), is_emptied);
-            is_back |= was_seen && matches!(stay, Stay::Back(_));
+            let found = entry.and_then(|it| it.servers.get(server));
+            is_news |= staying.follow(Sight {
+                found,
+                is_emptied,
+                is_left_behind,
+            });
+            // Nobody is about to add it.
+            *was_in &= found.is_some() || matches!(staying.wish(), ServerWish::In(_));
+            if ownership.usual() != before {
+                actions.push(ownership.record(key, *server));
+            }
         }
-        is_back
+        is_news
+    }
+
+    fn leaving(&self) -> impl Iterator<Item = (RealServerKey, &Staying)> {
+        let servers = self.servers.iter();
+        servers.filter_map(|(&server, ownership)| match ownership {
+            Ownership::Declared { .. } => None,
+            Ownership::Leaving { staying, .. } => Some((server, staying)),
+        })
     }
 }
 
 #[derive(Debug)]
 enum Ownership {
-    /// These words of the file stand for it.
-    Declared(BTreeSet<HostName>),
+    /// The file has it.
+    Declared {
+        /// These words of it stand for it.
+        hosts: BTreeSet<HostName>,
+        /// With what it serves while its checks find it good and nobody wishes anything; none
+        /// while they do not.
+        usual: Option<RealServer>,
+    },
     /// No word does any more: out it goes.
     Leaving {
         /// It was wanted in a moment ago, so the applier may be about to add it, and one
         /// look that does not show it proves nothing.
         was_in: bool,
-        stay: Stay,
+        staying: Staying,
     },
 }
 
-/// What becomes of a real server that leaves, while it stays since a name has no address.
-#[derive(Clone, Copy, Debug, Default)]
-enum Stay {
-    /// It is left as it is found.
-    #[default]
-    AsFound,
-    /// The same, and the latest look found it in, like this.
-    Seen(RealServer),
-    /// It was found in until others emptied the virtual service: it comes back like this.
-    Back(RealServer),
-}
+impl Ownership {
+    const fn usual(&self) -> Option<RealServer> {
+        match self {
+            Self::Declared { usual, .. } => *usual,
+            Self::Leaving { staying, .. } => staying.usual(),
+        }
+    }
 
-impl Stay {
-    /// What follows from a look that finds this of it; `is_emptied` where nobody is left beside it.
-    const fn follow(&mut self, found: Option<&RealServer>, is_emptied: bool) {
-        *self = match (*self, found) {
-            (Self::Back(settings), _) => Self::Back(settings),
-            (Self::Seen(settings), None) if is_emptied => Self::Back(settings),
-            (Self::AsFound | Self::Seen(_), Some(found)) if found.weight.0 > 0 => {
-                Self::Seen(*found)
+    /// The record of a real server.
+    fn record(&self, key: VirtualServiceKey, server: RealServerKey) -> Action {
+        let (hosts, usual, is_held) = match self {
+            Self::Declared { hosts, usual } => {
+                let hosts = hosts.iter().map(ToString::to_string).collect();
+                (hosts, *usual, false)
             }
-            (Self::AsFound | Self::Seen(_), _) => Self::AsFound,
+            Self::Leaving { staying, .. } => (Vec::new(), staying.usual(), staying.is_held()),
         };
+        let saying = Saying {
+            virtual_service: key,
+            server: Some(server),
+            hosts,
+            usual,
+            is_held,
+        };
+        super::record(named(key, Some(server)), Some(&saying))
     }
 }
 
@@ -115,6 +154,12 @@ struct Saying {
     server: Option<RealServerKey>,
     /// The words that stand for it; empty while it is leaving.
     hosts: Vec<String>,
+    /// See [`Ownership::Declared`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    usual: Option<RealServer>,
+    /// While it is leaving: a name without an address has kept it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_held: bool,
 }
 
 impl Owned {
@@ -134,10 +179,13 @@ impl Owned {
                     let ownership = if saying.hosts.is_empty() {
                         Ownership::Leaving {
                             was_in: false,
-                            stay: Stay::AsFound,
+                            staying: Staying::new(saying.usual, saying.is_held),
                         }
                     } else {
-                        Ownership::Declared(hosts)
+                        Ownership::Declared {
+                            hosts,
+                            usual: saying.usual,
+                        }
                     };
                     service.servers.insert(server, ownership);
                 }
@@ -148,16 +196,10 @@ impl Owned {
 
     /// Every owned key, as it is on record.
     pub(super) fn record_all(&self) -> impl Iterator<Item = Action> + '_ {
-        let nothing = BTreeSet::new();
         self.services.iter().flat_map(move |(&key, service)| {
-            let made = service.is_made.then(|| record(key, None, Some(&nothing)));
-            let servers = service.servers.iter().map(|(&server, ownership)| {
-                let hosts = match ownership {
-                    Ownership::Declared(hosts) => hosts,
-                    Ownership::Leaving { .. } => &nothing,
-                };
-                record(key, Some(server), Some(hosts))
-            });
+            let made = service.is_made.then(|| record_made(key, true));
+            let servers = service.servers.iter();
+            let servers = servers.map(|(&server, ownership)| ownership.record(key, server));
             made.into_iter().chain(servers).collect::<Vec<Action>>()
         })
     }
@@ -182,7 +224,7 @@ impl Owned {
                 .iter()
                 .flat_map(move |(&server, ownership)| {
                     let hosts = match ownership {
-                        Ownership::Declared(hosts) => Some(hosts),
+                        Ownership::Declared { hosts, .. } => Some(hosts),
                         Ownership::Leaving { .. } => None,
                     };
                     hosts
@@ -197,7 +239,7 @@ impl Owned {
     pub(super) fn is_declared(&self, key: VirtualServiceKey, server: RealServerKey) -> bool {
         let service = self.services.get(&key);
         let ownership = service.and_then(|service| service.servers.get(&server));
-        matches!(ownership, Some(Ownership::Declared(_)))
+        matches!(ownership, Some(Ownership::Declared { .. }))
     }
 
     /// Whether `-B` declared the virtual service, now or before.
@@ -220,23 +262,66 @@ impl Owned {
         &self,
         key: VirtualServiceKey,
     ) -> impl Iterator<Item = (RealServerKey, ServerWish)> + '_ {
-        let servers = self
-            .services
-            .get(&key)
-            .map(|service| service.servers.iter());
-        servers
-            .into_iter()
-            .flatten()
-            .filter_map(|(&server, ownership)| match ownership {
-                Ownership::Declared(_) => None,
-                Ownership::Leaving { stay, .. } => Some((
-                    server,
-                    match stay {
-                        Stay::AsFound | Stay::Seen(_) => ServerWish::AsFound,
-                        Stay::Back(settings) => ServerWish::In(*settings),
-                    },
-                )),
-            })
+        let service = self.services.get(&key).into_iter();
+        let leaving = service.flat_map(OwnedService::leaving);
+        leaving.map(|(server, staying)| (server, staying.wish()))
+    }
+
+    /// Whether a name without an address has kept one that must go.
+    pub(super) fn has_held(&self, key: VirtualServiceKey) -> bool {
+        let service = self.services.get(&key);
+        service.is_some_and(|it| it.leaving().any(|(_, staying)| staying.is_held()))
+    }
+
+    /// Whether a name without an address keeps those that must go, or has kept them until now.
+    pub(super) fn hold(
+        &mut self,
+        key: VirtualServiceKey,
+        is_held: bool,
+        actions: &mut Vec<Action>,
+    ) {
+        let service = self.services.get_mut(&key).into_iter();
+        for (&server, ownership) in service.flat_map(|it| &mut it.servers) {
+            if let Ownership::Leaving { staying, .. } = ownership
+                && staying.hold(is_held)
+            {
+                actions.push(ownership.record(key, server));
+            }
+        }
+    }
+
+    /// What operators wish of those that must go, while they stay.
+    pub(super) fn lay_wishes(
+        &mut self,
+        key: VirtualServiceKey,
+        effect: impl Fn(RealServerKey) -> Option<Effect>,
+    ) {
+        let service = self.services.get_mut(&key).into_iter();
+        for (&server, ownership) in service.flat_map(|it| &mut it.servers) {
+            if let Ownership::Leaving { staying, .. } = ownership {
+                staying.lay(effect(server));
+            }
+        }
+    }
+
+    /// With what a real server of the file serves while nobody wishes anything of it; none where
+    /// its checks withdraw it.
+    pub(super) fn serves(
+        &mut self,
+        (key, server): (VirtualServiceKey, RealServerKey),
+        with: Option<RealServer>,
+        actions: &mut Vec<Action>,
+    ) {
+        let service = self.services.get_mut(&key);
+        let ownership = service.and_then(|service| service.servers.get_mut(&server));
+        if let Some(ownership @ Ownership::Declared { .. }) = ownership
+            && ownership.usual() != with
+        {
+            if let Ownership::Declared { usual, .. } = ownership {
+                *usual = with;
+            }
+            actions.push(ownership.record(key, server));
+        }
     }
 
     /// Whether the file names the real server for the first time, and no verdict on it is there
@@ -268,33 +353,33 @@ impl Owned {
         match naming {
             Naming::Made if !service.is_made => {
                 service.is_made = true;
-                actions.push(record(key, None, Some(&BTreeSet::new())));
+                actions.push(record_made(key, true));
             }
             Naming::Named if service.is_made => {
                 // Others make it from now on; it is theirs, with our real servers in it.
                 service.is_made = false;
-                actions.push(record(key, None, None));
+                actions.push(record_made(key, false));
             }
             Naming::Made | Naming::Named | Naming::Unnamed => {}
         }
         let mut dropped = Vec::new();
         for (&server, ownership) in &mut service.servers {
-            if let Ownership::Declared(hosts) = ownership
+            if let Ownership::Declared { hosts, usual } = ownership
                 && !servers.contains_key(&server)
             {
                 let hosts = std::mem::take(hosts);
                 *ownership = Ownership::Leaving {
                     was_in: was_in(server),
-                    stay: Stay::AsFound,
+                    staying: Staying::new(*usual, false),
                 };
-                actions.push(record(key, Some(server), Some(&BTreeSet::new())));
+                actions.push(ownership.record(key, server));
                 dropped.push((server, hosts));
                 service.new.remove(&server);
             }
         }
         for (&server, hosts) in servers {
             let is_known = match service.servers.get(&server) {
-                Some(Ownership::Declared(known)) => known == hosts,
+                Some(Ownership::Declared { hosts: known, .. }) => known == hosts,
                 Some(Ownership::Leaving { .. }) => false,
                 None => {
                     service.new.insert(server);
@@ -302,9 +387,13 @@ impl Owned {
                 }
             };
             if !is_known {
-                let declared = Ownership::Declared(hosts.clone());
+                let before = service.servers.get(&server);
+                let declared = Ownership::Declared {
+                    hosts: hosts.clone(),
+                    usual: before.and_then(Ownership::usual),
+                };
+                actions.push(declared.record(key, server));
                 service.servers.insert(server, declared);
-                actions.push(record(key, Some(server), Some(hosts)));
             }
         }
         if service.servers.is_empty() && !service.is_made {
@@ -328,6 +417,7 @@ impl Owned {
         let Some(table) = outcome.table.read() else {
             return changed;
         };
+        let is_first = !std::mem::replace(&mut self.is_seen, true);
         let applied = outcome.applied.iter().inspect(|_| visit());
         let deleted: BTreeSet<_> = applied.filter_map(deletion).collect();
         for (&key, service) in &mut self.services {
@@ -337,7 +427,7 @@ impl Owned {
             visit();
             let entry = table.get(&key);
             if is_held(key) {
-                if service.stays(entry) {
+                if service.stays(key, entry, is_first, actions) {
                     changed.insert(key);
                 }
                 continue;
@@ -355,14 +445,14 @@ impl Owned {
                     *was_in = false;
                     return true;
                 }
-                actions.push(record(key, Some(server), None));
+                actions.push(super::record(named(key, Some(server)), None::<&Saying>));
                 changed.insert(key);
                 false
             });
             let is_empty = service.servers.is_empty();
             if service.is_made && is_empty && entry.is_none() && !is_named(key) {
                 service.is_made = false;
-                actions.push(record(key, None, None));
+                actions.push(record_made(key, false));
                 changed.insert(key);
             }
         }
@@ -391,22 +481,24 @@ fn sayings(saved: &Saved) -> impl Iterator<Item = Saying> + '_ {
         .filter_map(|(_, value)| serde_json::from_value(value.clone()).ok())
 }
 
-/// The record of a key; with no hosts at all (`None`) it is to be forgotten.
-fn record(
-    virtual_service: VirtualServiceKey,
-    server: Option<RealServerKey>,
-    hosts: Option<&BTreeSet<HostName>>,
-) -> Action {
-    let key = match server {
+/// Under which key it is in the journal.
+fn named(virtual_service: VirtualServiceKey, server: Option<RealServerKey>) -> String {
+    match server {
         Some(server) => format!("{PREFIX}{virtual_service} {server}"),
         None => format!("{PREFIX}{virtual_service}"),
-    };
-    let saying = hosts.map(|hosts| Saying {
+    }
+}
+
+/// The record of a virtual service; one that is not made here is to be forgotten.
+fn record_made(virtual_service: VirtualServiceKey, is_made: bool) -> Action {
+    let saying = is_made.then(|| Saying {
         virtual_service,
-        server,
-        hosts: hosts.iter().map(ToString::to_string).collect(),
+        server: None,
+        hosts: Vec::new(),
+        usual: None,
+        is_held: false,
     });
-    super::record(key, saying.as_ref())
+    super::record(named(virtual_service, None), saying.as_ref())
 }
 
 #[cfg(test)]

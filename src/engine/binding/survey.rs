@@ -9,10 +9,14 @@ use std::net::SocketAddr;
 use crate::engine::binding::Bindings;
 use crate::engine::binding::judge::{Attendance, Part, Verdict};
 use crate::engine::binding::latch::Entry;
-use crate::engine::desired::{Claim, Stand, Survey, Withdrawal};
+use crate::engine::desired::{
+    Claim, RealServerView, Stand, Survey, Withdrawal, is_in, server_wish,
+};
 use crate::engine::section::in_table::named;
 use crate::engine::section::wanted::{Addressless, Held, HeldUntil, until};
-use crate::lvs::{Forwarding, RealServer, RealServerKey, VirtualServiceKey, Weight};
+use crate::lvs::{
+    DesiredService, Forwarding, RealServer, RealServerKey, ServerWish, VirtualServiceKey, Weight,
+};
 use crate::model::Model;
 use crate::model::{Binding, BoundServers, Creation, Ends, HostName, Withdraws};
 use crate::options::lvs::check_limits;
@@ -99,6 +103,41 @@ impl Bindings {
         self.held(key).map(|held| &held.until)
     }
 
+    /// Those that stay and that new connections reach, as of the latest look.
+    pub(crate) fn held_serving(&self, key: VirtualServiceKey) -> &[RealServerKey] {
+        self.held(key).map_or(&[], |held| &held.serving)
+    }
+
+    /// Readers' views of what the file does not name any more, behind the others. Of what the
+    /// kernel does not have, and nobody wants in or wishes anything of, there is none.
+    pub(super) fn add_staying(
+        &self,
+        key: VirtualServiceKey,
+        wanted: &DesiredService,
+        views: &mut Vec<RealServerView>,
+    ) {
+        let until = self.held_until(key);
+        let problem = until.map(|until| format!("not in the file any more: stays until {until}"));
+        for server in self.owned.leaving(key) {
+            let wish = wanted.servers.get(&server).copied();
+            let wish = match until {
+                Some(_) => wish.unwrap_or(ServerWish::AsFound),
+                None => ServerWish::Out,
+            };
+            let entry = (key, server);
+            let is_there = is_in(&wish) || self.manual.may_have(entry);
+            if until.is_none() || is_there || self.manual.effect(entry).is_some() {
+                views.push(RealServerView {
+                    server: Some(server),
+                    wish,
+                    problem: problem.clone(),
+                    held: until.cloned(),
+                    ..RealServerView::unknown(key, Vec::new())
+                });
+            }
+        }
+    }
+
     fn held(&self, key: VirtualServiceKey) -> Option<&Held> {
         match self.sections.state(key) {
             Some(section) => section.held.as_ref(),
@@ -115,9 +154,12 @@ impl Bindings {
         // What is gone from the kernel's table leaves these, too.
         let serving: Vec<RealServerKey> = self.owned.leaving(key).collect();
         let addressless = self.addressless_of_lines(survey);
-        let until = until(&addressless).filter(|_| !serving.is_empty())?;
-        let until = HeldUntil::Address(until.clone());
-        Some(Held { until, serving })
+        let until = match until(&addressless) {
+            Some(name) => HeldUntil::Address(name.clone()),
+            None if self.owned.has_held(key) => replaced(survey)?,
+            None => return None,
+        };
+        (!serving.is_empty()).then_some(Held { until, serving })
     }
 
     /// What `lvs.alert` lines name that may get clients and has no usable address.
@@ -226,6 +268,27 @@ impl Bindings {
             }
         }
     }
+}
+
+/// Until when `lvs.alert` lines let those stay that were kept for a name which has its address
+/// now: until all are judged, and one of them is good. None where that is so, and where the lines
+/// have nobody who may get clients.
+fn replaced(survey: &Survey) -> Option<HeldUntil> {
+    let may_serve = |claims: &&Vec<Claim>| {
+        let settings = claims.first().map(|it| it.settings);
+        settings.is_some_and(|it| it.weight > Weight(0))
+    };
+    let servers = || survey.servers.values().filter(may_serve);
+    let is_waiting = |claims: &Vec<Claim>| {
+        let is_silent = claims.iter().any(|claim| claim.stand == Stand::Silent);
+        is_silent && server_wish(claims) == ServerWish::AsFound
+    };
+    servers().next()?;
+    if servers().any(is_waiting) {
+        return Some(HeldUntil::Judged);
+    }
+    let is_served = servers().any(|claims| is_in(&server_wish(claims)));
+    (!is_served).then_some(HeldUntil::Served)
 }
 
 /// The entries of a binding of a Model.

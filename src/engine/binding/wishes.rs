@@ -55,7 +55,9 @@ impl Bindings {
         self.advance_wishes(now, &mut actions);
         let takes_away = Effect::at_first(&order.wish).takes_away();
         for key in keys {
-            if takes_away && self.is_known(key) && self.live(key, &BTreeSet::new()) == 0 {
+            let nobody = BTreeSet::new();
+            let live = || self.live(key, &nobody) + self.live_beside(key, &nobody);
+            if takes_away && self.is_known(key) && live() == 0 {
                 lines.push(format!("{key}: no real server takes new connections now"));
             }
         }
@@ -98,6 +100,8 @@ impl Bindings {
             };
             let least = declared.min_live.of(declared.servers.len());
             let (is, would_be) = (self.live(key, &BTreeSet::new()), self.live(key, entries));
+            let mut leaving = self.owned.leaving(key);
+            let here_is_held = leaving.any(|it| entries.contains(&(key, it)));
             if here.iter().all(|&server| self.is_fallback(key, server)) {
                 if would_be == 0 && is > 0 {
                     return Err(format!(
@@ -107,6 +111,15 @@ impl Bindings {
                 }
                 continue;
             }
+            // Of what stays for a name, one is as good as that.
+            let beside = match here_is_held {
+                true => (
+                    self.live_beside(key, &BTreeSet::new()),
+                    self.live_beside(key, entries),
+                ),
+                false => (0, 0),
+            };
+            let (is, would_be) = (is + beside.0, would_be + beside.1);
             if would_be < least && would_be < is {
                 let servers = match would_be {
                     1 => "real server",
@@ -220,6 +233,18 @@ impl Bindings {
             .count()
     }
 
+    /// The same of those that the file no longer names, and that stay for now.
+    fn live_beside(&self, key: VirtualServiceKey, without: &BTreeSet<EntryKey>) -> usize {
+        let wanted = self.desired.get(&key);
+        let stays = self.owned.leaving(key).filter(|&server| {
+            let entry = (key, server);
+            let wish = wanted.and_then(|it| it.servers.get(&server));
+            let takes = wish.is_some_and(|&wish| self.takes_clients(entry, wish));
+            takes && !without.contains(&entry)
+        });
+        stays.count()
+    }
+
     /// Whether it is known of every real server of a virtual service whether it takes clients: of
     /// none that is left as it is found, outside of a section, is the kernel asked.
     fn is_known(&self, key: VirtualServiceKey) -> bool {
@@ -306,6 +331,9 @@ impl Bindings {
             format!("{}/{}", service.group, service.name)
         });
         let by: Vec<String> = by.collect();
+        if let Some(until) = &view.held {
+            return format!("; the file does not name it any more, and it stays until {until}");
+        }
         match by.as_slice() {
             [] if view.role == Some(ServerRole::FallbackOut) => {
                 "; it is the fallback, which is not needed now".to_owned()
@@ -336,7 +364,11 @@ impl Bindings {
         views.retain(|view| {
             let port = view.server.map_or(0, |server| server.0.port());
             let mut hosts = view.hosts.iter();
-            hosts.any(|host| is_called(name, host, port, view.server))
+            let is_held = || {
+                let server = view.server.filter(|_| view.held.is_some());
+                server.is_some_and(|server| is_address(name, server))
+            };
+            hosts.any(|host| is_called(name, host, port, view.server)) || is_held()
         });
         if views.is_empty() {
             let known = || self.unknown(&aim.server);
@@ -442,11 +474,18 @@ impl Bindings {
         if self.manual.is_empty() {
             return;
         }
+        // What stays for a name may be the server of that.
+        let wished = self.manual.entries();
+        let held = wished.filter(|(key, _)| self.held_until(*key).is_some());
+        let held: BTreeSet<EntryKey> = held.collect();
         let (desired, owned) = (&self.desired, &self.owned);
-        let is_known = |(key, server): EntryKey| {
+        let is_known = |entry @ (key, server): EntryKey| {
             let wanted = desired.get(&key);
-            wanted.is_some_and(|wanted| wanted.servers.contains_key(&server))
-                && owned.leaving(key).all(|leaving| leaving != server)
+            let wish = wanted.and_then(|wanted| wanted.servers.get(&server));
+            wish.is_some_and(|wish| {
+                let stays = *wish == ServerWish::AsFound || held.contains(&entry);
+                stays || owned.leaving(key).all(|leaving| leaving != server)
+            })
         };
         actions.extend(self.manual.known(now, is_known));
         let (keys, more) = self.manual.advance(now);
@@ -472,6 +511,7 @@ enum Anyhow {
 
 fn anyhow(view: &RealServerView) -> Anyhow {
     match (view.role, view.wish) {
+        (_, _) if view.held.is_some() => Anyhow::No,
         (_, ServerWish::AsFound) => Anyhow::AsFound,
         (Some(ServerRole::Out | ServerRole::OutUntested | ServerRole::FallbackOut), _) => {
             Anyhow::Out

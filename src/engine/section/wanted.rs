@@ -94,6 +94,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) others: BTreeMap<RealServerKey, ServerWish>,
     /// Real servers that the file named before, with what is wanted of each while it stays.
     pub(crate) leaving: BTreeMap<RealServerKey, ServerWish>,
+    /// A name without an address has kept one of these.
+    pub(crate) has_held: bool,
     /// `-D` withdraws the virtual service itself.
     pub(crate) is_absent: bool,
     pub(crate) found: Found,
@@ -551,6 +553,7 @@ mod tests {
             fallback_wished: None,
             others: BTreeMap::new(),
             leaving: BTreeMap::new(),
+            has_held: false,
             is_absent: false,
             found: Found::Filled,
             put_in: &BTreeSet::new(),

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::names::fixture_entry;
 use super::*;
+use crate::engine::desired::is_in;
 
 /// Files to reload and restart with.
 pub(super) const FILES: [&[&str]; 5] = [
@@ -496,26 +497,28 @@ impl Naive {
 
 /// Checks the wishes against the naive ones; what is wanted beyond these must be leaving.
 fn agree(farm: &Farm, naive: &Naive, ever: &BTreeSet<String>) -> Result<(), TestCaseError> {
-    let leaving: BTreeSet<(VirtualServiceKey, RealServerKey)> = farm
-        .bindings
-        .real_servers()
-        .into_iter()
-        .filter(|view| view.hosts.is_empty())
-        .filter_map(|view| Some((view.virtual_service, view.server?)))
-        .collect();
-    for (key, server) in &leaving {
-        let wish = farm.bindings.desired()[key].servers[server];
-        let expected = match naive.holds(*key) {
-            true => ServerWish::AsFound,
-            false => ServerWish::Out,
-        };
-        prop_assert_eq!(wish, expected);
-        let name = format!("{key} {}", server.0.ip());
-        prop_assert!(ever.contains(&name), "{name} was never declared");
-    }
+    let owned = &farm.bindings.owned;
+    let leaving = owned.keys();
+    let leaving = leaving.flat_map(|key| owned.leaving(key).map(move |server| (key, server)));
+    let leaving: BTreeSet<(VirtualServiceKey, RealServerKey)> = leaving.collect();
     let mut declared = farm.bindings.desired().clone();
     for (key, server) in &leaving {
-        declared.get_mut(key).unwrap().servers.remove(server);
+        let wish = declared[key].servers[server];
+        let is_replaced = farm.bindings.held_until(*key).is_none();
+        if naive.holds(*key) || owned.has_held(*key) && !is_replaced {
+            prop_assert_ne!(wish, ServerWish::Out);
+        } else {
+            prop_assert_eq!(wish, ServerWish::Out);
+        }
+        // For one that comes back the virtual service is made, too.
+        let wanted = declared.get_mut(key).unwrap();
+        wanted.servers.remove(server);
+        let has_in = wanted.servers.values().any(is_in);
+        if let (ServiceWish::Present(_), false) = (&wanted.service, has_in) {
+            wanted.service = ServiceWish::AsFound;
+        }
+        let name = format!("{key} {}", server.0.ip());
+        prop_assert!(ever.contains(&name), "{name} was never declared");
     }
     let expected = naive.wanted();
     let named = |key: &VirtualServiceKey| {
@@ -626,23 +629,31 @@ proptest! {
             prop_assert_eq!(is_said, expected);
         }
         // In the end the kernel is as wanted, and nothing of the past is left in it, once all names
-        // have addresses.
+        // have addresses and one of the file is good.
         for line in naive.lines() {
             if naive.address(&line.host).is_none() {
                 farm.resolves(&line.host, "10.1.0.7 2001:db8::7");
             }
         }
+        let services = farm.model.services();
+        let services = services.map(|(_, it)| format!("{}/{}", it.group, it.name));
+        for service in services.collect::<Vec<String>>() {
+            farm.succeeds(&service);
+        }
         farm.applies(&mut kernel);
         farm.applies(&mut kernel);
         prop_assert_eq!(farm.applies(&mut kernel), []);
         let now: BTreeSet<String> = declared(&farm).collect();
-        for (key, entry) in &kernel {
+        let is_held = |key| farm.bindings.held_until(key).is_some();
+        for (key, entry) in kernel.iter().filter(|(key, _)| !is_held(**key)) {
             for server in entry.servers.keys().filter(|&&server| server != foreign) {
                 let name = format!("{key} {}", server.0.ip());
                 prop_assert!(now.contains(&name), "{name} is left over");
             }
         }
         prop_assert!(kernel[&VS.parse().unwrap()].servers.contains_key(&foreign));
-        prop_assert!(farm.bindings.real_servers().iter().all(|view| !view.hosts.is_empty()));
+        let views = farm.bindings.real_servers();
+        let is_told = |view: &RealServerView| !view.hosts.is_empty() || view.held.is_some();
+        prop_assert!(views.iter().all(is_told));
     }
 }

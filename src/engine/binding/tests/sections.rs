@@ -18,6 +18,7 @@ use crate::model::{
     OnFailure, OwnRules, WeightFrom,
 };
 
+mod held;
 mod initial;
 mod kept;
 mod lines;

@@ -577,7 +577,9 @@ fn entries(farm: &Farm, name: Option<&str>) -> BTreeMap<EntryKey, ServerWish> {
     let meant = |view: &RealServerView| {
         let ip = view.server.map(|server| server.0.ip().to_string());
         let mut hosts = view.hosts.iter();
-        !view.hosts.is_empty()
+        // What stays for a name is meant by its address.
+        let is_named = !view.hosts.is_empty() || name.is_some() && view.held.is_some();
+        is_named
             && name.is_none_or(|name| {
                 ip.as_deref() == Some(name) || hosts.any(|host| host.as_str() == name)
             })

@@ -6,18 +6,28 @@ use crate::engine::manual::Effect;
 use crate::engine::section::live::{FallbackUse, ServedBy};
 use crate::engine::section::wanted::held::serving_beside;
 use crate::engine::section::wanted::{Facts, ServerRole, Wanted, over};
-use crate::lvs::{ServerWish, Weight};
+use crate::lvs::{RealServerKey, ServerWish, Weight};
 use crate::time::Mono;
 
 /// Whether the fallback may be used while first verdicts are waited for until then.
 pub(super) fn fallback_use(facts: &Facts<'_>, grace: Option<Mono>) -> FallbackUse {
-    let is_served_beside = !facts.addressless.is_empty() && !serving_beside(facts).is_empty();
+    let is_served = || comes_back(facts).next().is_some() || !serving_beside(facts).is_empty();
+    let is_served_beside = !facts.addressless.is_empty() && is_served();
     match (facts.fallback, grace) {
         (None, _) => FallbackUse::None,
         (Some(_), None) if is_served_beside => FallbackUse::HeldBack,
         (Some(_), None) => FallbackUse::Ready,
         (Some(_), Some(_)) => FallbackUse::NotYet,
     }
+}
+
+/// Those that the file does not name any more and that are wanted in, with a weight above 0.
+fn comes_back(facts: &Facts<'_>) -> impl Iterator<Item = RealServerKey> {
+    let leaving = facts.leaving.iter();
+    leaving.filter_map(|(&server, wish)| match wish {
+        ServerWish::In(settings) => (settings.weight > Weight(0)).then_some(server),
+        ServerWish::Out | ServerWish::AsFound => None,
+    })
 }
 
 /// The weight of the fallback while it is in; 0 where it is not to be in.
@@ -46,7 +56,10 @@ pub(super) fn put_fallback(
             }
             // It may have been in before a restart: nobody else serves yet.
             (false, ServedBy::NobodyYet) => (ServerWish::AsFound, ServerRole::AsFound),
-            (false, ServedBy::Nobody) if is_held_back => (ServerWish::AsFound, ServerRole::AsFound),
+            // One that came back serves in its place.
+            (false, ServedBy::Nobody) if is_held_back && !is_back(facts) => {
+                (ServerWish::AsFound, ServerRole::AsFound)
+            }
             (
                 false,
                 ServedBy::Fallback | ServedBy::Servers | ServedBy::TooFew | ServedBy::Nobody,
@@ -54,4 +67,10 @@ pub(super) fn put_fallback(
         };
         wanted.put(key, over(facts.fallback_wished, wish, role), role);
     }
+}
+
+/// Whether the kernel has one of those that come back.
+fn is_back(facts: &Facts<'_>) -> bool {
+    let serving = serving_beside(facts);
+    comes_back(facts).any(|server| serving.contains(&server))
 }

@@ -41,8 +41,12 @@ pub enum HeldUntil {
     /// It may be the real server of this name, which has no address: when that has one.
     Address(HostName),
     /// Nobody of the file serves, and nobody can judge one of them, so that it may be all that
-    /// ever serves: when one of them is in.
+    /// ever serves; or it was kept for a name that leads to another server now, and that is not
+    /// good yet: when one of them is in.
     Served,
+    /// It was kept for a name of `lvs.alert` lines, which leads to another server now: when all
+    /// are judged.
+    Judged,
 }
 
 impl HeldUntil {
@@ -50,7 +54,7 @@ impl HeldUntil {
     pub(crate) const fn address(&self) -> Option<&HostName> {
         match self {
             Self::Address(name) => Some(name),
-            Self::Served => None,
+            Self::Served | Self::Judged => None,
         }
     }
 }
@@ -60,6 +64,7 @@ impl fmt::Display for HeldUntil {
         match self {
             Self::Address(name) => write!(f, "{name} has a usable address"),
             Self::Served => f.write_str("a real server of the file serves"),
+            Self::Judged => f.write_str("all real servers of the file have a verdict"),
         }
     }
 }
@@ -85,13 +90,13 @@ pub(super) fn held(facts: &Facts<'_>, by: ServedBy) -> Option<Held> {
 }
 
 /// Whether nobody of the file serves, and one has no verdict nor is to get one: the others may be
-/// judged and gone for good.
+/// judged and gone for good. Or what stayed for a name serves in the place of it.
 fn is_all_unserved(facts: &Facts<'_>, by: ServedBy) -> bool {
     match by {
         ServedBy::Servers | ServedBy::TooFew | ServedBy::Fallback => false,
         ServedBy::Nobody | ServedBy::NobodyYet => {
             let mut servers = facts.servers.iter();
-            servers.any(|it| it.health == Health::Unheard)
+            facts.has_held || servers.any(|it| it.health == Health::Unheard)
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A director with these lines whose kernel has both servers, each checked once and good.
-fn by_address(lines: &[&str]) -> Story {
+pub(super) fn by_address(lines: &[&str]) -> Story {
     let mut story = Story {
         farm: Some(Farm::new(lines)),
         kernel: kernel(&[("10.1.0.1", 5), ("10.1.0.2", 5)]),
@@ -23,13 +23,13 @@ const NAMED: &str = "web/http w1,w2 10.0.0.3:80/tcp each -B";
 
 /// How a file comes into force.
 #[derive(Clone, Copy, Debug)]
-enum By {
+pub(super) enum By {
     Reload,
     Restart,
 }
 
 impl Story {
-    fn gets(&mut self, by: By, lines: &[&str]) {
+    pub(super) fn gets(&mut self, by: By, lines: &[&str]) {
         match by {
             By::Reload => {
                 self.farm().reloads(lines);
@@ -42,7 +42,7 @@ impl Story {
     }
 
     /// The applier has nothing to do.
-    fn rests(&mut self) {
+    pub(super) fn rests(&mut self) {
         let before = self.kernel.clone();
         assert_eq!(self.looks(), 0);
         assert_eq!(self.kernel, before);

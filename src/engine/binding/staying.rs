@@ -1,0 +1,120 @@
+//! What becomes of a real server that the file does not name any more, while it stays?
+//!
+//! It may be the server of a name that has no address yet (D8), so nobody puts it in or takes it
+//! out but others and operators: what others emptied comes back, and so does what a wish, or our
+//! own exit, had taken away.
+
+use crate::engine::manual::Effect;
+use crate::lvs::{RealServer, ServerWish, Weight};
+
+/// One such real server.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Staying {
+    stay: Stay,
+    /// As the file had it while its checks found it good; none where they did not.
+    usual: Option<RealServer>,
+    /// A name without an address has kept it: it leaves when somebody takes its place.
+    is_held: bool,
+}
+
+/// How it stays.
+#[derive(Clone, Copy, Debug, Default)]
+enum Stay {
+    /// It is left as it is found.
+    #[default]
+    AsFound,
+    /// The same, and the latest look found it in, like this.
+    Seen(RealServer),
+    /// It comes back like this: others emptied the virtual service, a wish took it away, or the
+    /// end of the daemon before did.
+    Back(RealServer),
+    /// An operator wishes this of it; without that it would be like this, where that is known.
+    Wished(Effect, Option<RealServer>),
+}
+
+/// What a look at its virtual service finds of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sight<'a> {
+    pub(super) found: Option<&'a RealServer>,
+    /// Nobody is left in the virtual service.
+    pub(super) is_emptied: bool,
+    /// The first look of this daemon finds nobody there who takes clients, as our own exit leaves
+    /// it.
+    pub(super) is_left_behind: bool,
+}
+
+impl Staying {
+    pub(super) const fn new(usual: Option<RealServer>, is_held: bool) -> Self {
+        Self {
+            stay: Stay::AsFound,
+            usual,
+            is_held,
+        }
+    }
+
+    pub(super) const fn usual(&self) -> Option<RealServer> {
+        self.usual
+    }
+
+    pub(super) const fn is_held(&self) -> bool {
+        self.is_held
+    }
+
+    /// Whether a name without an address keeps it, or has kept it until now; answers whether that
+    /// is news.
+    pub(super) const fn hold(&mut self, is_held: bool) -> bool {
+        let is_news = self.is_held != is_held;
+        self.is_held = is_held;
+        is_news
+    }
+
+    /// What follows from a look; whether it is wanted otherwise from now on.
+    pub(super) fn follow(&mut self, sight: Sight<'_>) -> bool {
+        let usual = self.usual.filter(|it| it.weight > Weight(0));
+        let usual = usual.filter(|_| sight.is_left_behind);
+        let in_now = sight.found.filter(|found| found.weight > Weight(0));
+        let (stay, is_news) = match (self.stay, in_now) {
+            (Stay::Back(_) | Stay::Wished(_, Some(_)), _) | (Stay::Wished(_, None), None) => {
+                return false;
+            }
+            (Stay::Wished(effect, None), Some(found)) => (Stay::Wished(effect, Some(*found)), true),
+            (Stay::AsFound | Stay::Seen(_), Some(found)) => (Stay::Seen(*found), false),
+            (Stay::Seen(settings), None) if sight.is_emptied => (Stay::Back(settings), true),
+            (Stay::Seen(_), None) => {
+                // Somebody took it out, or gave it weight 0, and nobody else: so it stays.
+                self.usual = None;
+                (Stay::AsFound, false)
+            }
+            (Stay::AsFound, None) => match usual {
+                Some(usual) => (Stay::Back(usual), true),
+                None => (Stay::AsFound, false),
+            },
+        };
+        self.stay = stay;
+        is_news
+    }
+
+    /// Operators wish this of it now.
+    pub(super) const fn lay(&mut self, effect: Option<Effect>) {
+        self.stay = match (effect, self.stay) {
+            (None, Stay::Wished(_, Some(settings))) => Stay::Back(settings),
+            (None, Stay::Wished(_, None)) => Stay::AsFound,
+            (None, stay) => stay,
+            (Some(effect), Stay::Wished(_, settings)) => Stay::Wished(effect, settings),
+            (Some(effect), Stay::AsFound) => Stay::Wished(effect, self.usual),
+            (Some(effect), Stay::Seen(settings) | Stay::Back(settings)) => {
+                Stay::Wished(effect, Some(settings))
+            }
+        };
+    }
+
+    /// What is wanted of it.
+    pub(super) const fn wish(&self) -> ServerWish {
+        match self.stay {
+            Stay::AsFound | Stay::Seen(_) => ServerWish::AsFound,
+            Stay::Back(settings) => ServerWish::In(settings),
+            Stay::Wished(effect, Some(settings)) => effect.over(ServerWish::In(settings)),
+            Stay::Wished(effect, None) => effect.over(ServerWish::AsFound),
+        }
+    }
+}

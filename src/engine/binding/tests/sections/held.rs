@@ -1,0 +1,255 @@
+//! Stories of what the file does not name any more and what stays for a name without an address:
+//! what operators wish of it, how it comes back, and when it leaves.
+
+use super::lines::{By, by_address};
+use super::*;
+use crate::engine::event::{Caution, ManualWish, Order};
+
+const WAYS: [By; 2] = [By::Reload, By::Restart];
+
+/// A file that names these servers, by lines and by a section.
+fn files(hosts: &str, options: &str) -> [Vec<String>; 2] {
+    let section = format!("virtual {VS} web/http {hosts} {options}");
+    [
+        vec![format!("web/http {hosts} {VS} each -B")],
+        vec![format!("web/http {hosts}"), section.trim_end().to_owned()],
+    ]
+}
+
+fn texts(file: &[String]) -> Vec<&str> {
+    file.iter().map(String::as_str).collect()
+}
+
+/// Both servers serve, and then the file names them by names that lead nowhere; `before` that.
+fn held(by: By, kind: usize, options: &str, before: impl Fn(&mut Story)) -> Story {
+    let file = &files("10.1.0.1,10.1.0.2", options)[kind];
+    let mut story = by_address(&texts(file));
+    before(&mut story);
+    story.gets(by, &texts(&files("w1,w2", options)[kind]));
+    story.farm().fails_to_resolve("w1 w2");
+    story
+}
+
+impl Story {
+    fn says(
+        &mut self,
+        host: &str,
+        wish: ManualWish,
+        span_s: Option<u64>,
+    ) -> Result<String, String> {
+        let farm = self.farm();
+        let order = Order {
+            aim: aim(host, None),
+            wish,
+            span: span_s.map(Duration::from_secs),
+            by: "op".to_owned(),
+            reason: String::new(),
+            caution: Caution::Refuse,
+        };
+        let now = farm.now();
+        let (answer, actions) = farm.bindings.order(now, &order);
+        farm.perform(actions);
+        answer
+    }
+
+    fn shown(&mut self) -> Vec<String> {
+        let views = self.farm().bindings.real_servers();
+        let shown = views.iter().filter_map(|view| view.server);
+        shown.map(|server| server.0.ip().to_string()).collect()
+    }
+
+    fn lead(&mut self, first: &str, second: &str) {
+        self.farm().resolves("w1", first);
+        self.farm().resolves("w2", second);
+    }
+}
+
+#[test]
+fn the_end_of_a_wish_gives_a_held_server_back_what_it_had() {
+    let drain = ManualWish::Drain { limit_s: 600 };
+    for wish in [ManualWish::Quiesce, ManualWish::Disable, drain] {
+        for (by, kind) in WAYS.into_iter().flat_map(|by| [(by, 0), (by, 1)]) {
+            let is_away = |story: &mut Story| {
+                story.looks();
+                !servers(&story.kernel).contains("1=5")
+            };
+            let mut story = held(by, kind, "", |story| {
+                story.says("10.1.0.1", wish, Some(60)).unwrap();
+                assert!(is_away(story));
+            });
+            assert!(is_away(&mut story), "{wish:?} {by:?} {kind}");
+            let until = story.farm().seconds + 30.0;
+            story.farm().waits_until(until);
+            assert!(is_away(&mut story), "{wish:?} {by:?} {kind}");
+            story.waits(40.0, "1=5 2=5");
+            let mut story = held(by, kind, "", |story| {
+                story.says("10.1.0.1", wish, None).unwrap();
+                assert!(is_away(story));
+            });
+            assert!(is_away(&mut story), "{wish:?} {by:?} {kind}");
+            story.farm().enables("10.1.0.1").unwrap();
+            story.settles("1=5 2=5");
+            story.lead("10.1.0.1", "10.1.0.2");
+            story.settles("1=5 2=5");
+        }
+    }
+}
+
+#[test]
+fn the_end_of_a_wish_puts_no_server_in_that_had_failed() {
+    for (by, kind) in WAYS.into_iter().flat_map(|by| [(by, 0), (by, 1)]) {
+        let mut story = held(by, kind, "", |story| {
+            story.fails("1", "2=5");
+            story
+                .says("10.1.0.1", ManualWish::Quiesce, Some(60))
+                .unwrap();
+            story.settles("2=5");
+        });
+        story.settles("2=5");
+        story.waits(70.0, "2=5");
+    }
+}
+
+#[test]
+fn operators_wish_of_a_held_server_by_its_address() {
+    let drain = ManualWish::Drain { limit_s: 600 };
+    for (by, kind) in WAYS.into_iter().flat_map(|by| [(by, 0), (by, 1)]) {
+        let mut story = held(by, kind, "", |_| {});
+        story.settles("1=5 2=5");
+        let first = "10.1.0.1";
+        let answer = story.says(first, ManualWish::Quiesce, None).unwrap();
+        assert_eq!(
+            answer,
+            "10.1.0.1:80 in 10.0.0.3:80/tcp: weight 0: connections go on, new ones go elsewhere; \
+             the file does not name it any more, and it stays until w1 has a usable address"
+        );
+        story.settles("1=0 2=5");
+        story
+            .says(first, ManualWish::Weight { weight: 3 }, None)
+            .unwrap();
+        story.settles("1=3 2=5");
+        story.says(first, ManualWish::Disable, Some(60)).unwrap();
+        story.settles("2=5");
+        assert!(
+            story.shown().contains(&first.to_owned()),
+            "it is wished out"
+        );
+        story.waits(61.0, "1=5 2=5");
+        story.has(first, 3);
+        story.says(first, drain, None).unwrap();
+        story.waits(10.0, "1=0 2=5");
+        story.has(first, 0);
+        story.waits(1.0, "2=5");
+        assert_eq!(story.farm().bindings.lost().count(), 0);
+        // The name turns out to be that server: the wish is of that.
+        story.lead(first, "10.1.0.2");
+        story.succeeds("2=5");
+        assert_eq!(story.farm().bindings.lost().count(), 0);
+        story.farm().enables(first).unwrap();
+        story.settles("1=5 2=5");
+        // Another one: the wish is kept as of any server that the file loses.
+        let mut story = held(by, kind, "", |_| {});
+        story.settles("1=5 2=5");
+        story.says(first, ManualWish::Quiesce, None).unwrap();
+        story.settles("1=0 2=5");
+        story.lead("10.1.0.3", "10.1.0.2");
+        story.succeeds("2=5 3=5");
+        let lost: Vec<_> = story.farm().bindings.lost().map(|it| it.entry.1).collect();
+        assert_eq!(lost, [rs(first)]);
+        assert!(story.says(first, ManualWish::Disable, None).is_err());
+    }
+}
+
+#[test]
+fn the_last_held_server_is_taken_away_by_force_only() {
+    let mut story = held(By::Reload, 1, "min_live=1", |_| {});
+    story.settles("1=5 2=5");
+    story.says("10.1.0.1", ManualWish::Quiesce, None).unwrap();
+    story.settles("1=0 2=5");
+    let why = story.says("10.1.0.2", ManualWish::Quiesce, None);
+    assert!(why.unwrap_err().contains("min_live is 1"));
+}
+
+/// Ends as `on_exit` says, and begins again with names that lead nowhere.
+fn restarted(mut story: Story, options: &str) -> Story {
+    let last = story.farm().bindings.at_exit().unwrap();
+    for command in diff::diff(&last, &story.kernel) {
+        apply(&mut story.kernel, &command).unwrap();
+    }
+    story.gets(By::Restart, &texts(&files("w1,w2", options)[1]));
+    story.farm().fails_to_resolve("w1 w2");
+    story
+}
+
+#[test]
+fn what_our_own_exit_left_at_weight_0_comes_back_while_names_lead_nowhere() {
+    let both = |options: &str| by_address(&texts(&files("10.1.0.1,10.1.0.2", options)[1]));
+    for options in [
+        "exit-quiesce",
+        "exit-remove",
+        "exit-quiesce fallback=10.1.0.9",
+    ] {
+        let mut story = restarted(both(options), options);
+        story.settles("1=5 2=5");
+        story.waits(60.0, "1=5 2=5");
+        story.lead("10.1.0.1", "10.1.0.2");
+        story.settles("1=5 2=5");
+    }
+    // Who had failed, or was taken away, does not.
+    let options = "exit-quiesce quiesce";
+    let mut story = both(options);
+    story.fails("2", "1=5 2=0");
+    let mut story = restarted(story, options);
+    story.settles("1=5 2=0");
+    let mut story = both("exit-quiesce");
+    story.says("10.1.0.2", ManualWish::Quiesce, None).unwrap();
+    story.settles("1=5 2=0");
+    let mut story = restarted(story, "exit-quiesce");
+    story.settles("1=5 2=0");
+    // Nor what somebody gave weight 0 beside others.
+    let mut story = both("");
+    story.kernel = kernel(&[("10.1.0.1", 0), ("10.1.0.2", 5)]);
+    story.gets(By::Restart, &texts(&files("w1,w2", "")[1]));
+    story.settles("1=0 2=5");
+}
+
+#[test]
+fn a_held_server_leaves_when_the_one_in_its_place_is_good() {
+    for (by, kind) in WAYS.into_iter().flat_map(|by| [(by, 0), (by, 1)]) {
+        for between in [None, Some(By::Reload), Some(By::Restart)] {
+            let mut story = held(by, kind, "", |_| {});
+            story.settles("1=5 2=5");
+            story.lead("10.1.0.1", "10.1.0.3");
+            story.settles("1=5 2=5");
+            if let Some(between) = between {
+                story.gets(between, &texts(&files("w1,w2", "")[kind]));
+                story.settles("1=5 2=5");
+            }
+            story.succeeds("1=5 3=5");
+            // All leave where none of the names is one of them; no moment without a server.
+            let mut story = held(by, kind, "", |_| {});
+            story.settles("1=5 2=5");
+            story.lead("10.1.0.3", "10.1.0.4");
+            story.settles("1=5 2=5");
+            if let Some(between) = between {
+                story.gets(between, &texts(&files("w1,w2", "")[kind]));
+                story.settles("1=5 2=5");
+            }
+            story.farm().fails("web/http", "w1 w2");
+            story.settles("1=5 2=5");
+            story.farm().fails("web/http", "w1");
+            story.settles("4=5");
+        }
+    }
+}
+
+#[test]
+fn what_the_kernel_does_not_have_is_not_shown_as_held() {
+    for (by, kind) in WAYS.into_iter().flat_map(|by| [(by, 0), (by, 1)]) {
+        let mut story = held(by, kind, "", |story| story.fails("2", "1=5"));
+        story.settles("1=5");
+        assert_eq!(story.shown(), ["10.1.0.1"], "{by:?} {kind}");
+        let why = story.says("10.1.0.2", ManualWish::Disable, None);
+        assert!(why.is_err());
+    }
+}
