@@ -64,6 +64,10 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
                 row.operator = manual.map(|it| wire_server::operator(it, (*key, wish)));
                 row.checked = view.is_some_and(|view| view.is_checked());
             }
+            let of = |server: &RealServerKey| known.contains_key(&(*key, *server));
+            let mut is_known = desired.servers.keys().map(of);
+            row.real_servers
+                .retain(|row| is_told(row, is_known.next().unwrap_or(true)));
             let is_whole = whole.contains(key);
             row.real_servers
                 .extend(strangers(engine, *key, is_whole, desired, seen));
@@ -228,6 +232,13 @@ fn strangers(
         row
     };
     strangers.map(row).collect()
+}
+
+/// Whether there is something to say of a real server: not of one that the file does not name any
+/// more, that the kernel does not have, and that nobody wants there.
+fn is_told(row: &RealServerRow, is_known: bool) -> bool {
+    let is_nowhere = row.wanted == ServerWanted::AsFound && row.actual == ServerActual::Out;
+    is_known || !is_nowhere
 }
 
 /// `words` says of a real server why it stands so, and what the file declares.

@@ -28,8 +28,13 @@ impl Engine {
     /// A line for each real server of a section, each ended by a newline.
     pub(super) fn list_servers(&self, key: VirtualServiceKey) -> String {
         let mut views = self.with_wishes(self.bindings.real_servers_in(key));
-        views.sort_by_key(|view| serves(view.wish));
-        let out = views.iter().filter(|view| !serves(view.wish)).count();
+        let stays = self.bindings.held_serving(key);
+        let serves = |view: &RealServerView| {
+            let stays = view.server.is_some_and(|server| stays.contains(&server));
+            serves(view.wish) || stays && view.wish == ServerWish::AsFound
+        };
+        views.sort_by_key(serves);
+        let out = views.iter().filter(|view| !serves(view)).count();
         let all = views.len();
         let in_table = self.bindings.in_table(key);
         let as_wanted = match in_table {
@@ -70,6 +75,7 @@ impl Engine {
         let words = words.join(" ");
         let name = match view.server {
             None => words,
+            Some(server) if words.is_empty() => server.to_string(),
             Some(server) if server.is_called(&words) => server.to_string(),
             Some(server) => format!("{server} ({words})"),
         };

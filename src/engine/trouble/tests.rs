@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use crate::engine::Engine;
 use crate::engine::event::{
     Action, Aim, AlertCall, AlertKind, Caution, Contested, Event, ManualWish, Note, Order,
-    PeerTold, RealServerName, Report, SectionNews, TableLook, TableOutcome, Wish,
+    PeerTold, RealServerName, Report, Resolved, SectionNews, TableLook, TableOutcome, Wish,
 };
 use crate::engine::fixture::{self, at};
 use crate::engine::saved::Saved;
@@ -1034,6 +1034,32 @@ fn an_alert_lists_who_is_out_and_who_is_in_and_why() {
     assert_eq!(listed(&actions)[1], lines[1]);
     // The table follows behind it.
     assert_eq!(listed(&actions)[0], " as wanted, 2 of 3 without clients:");
+}
+
+#[test]
+fn an_alert_counts_what_stays_for_a_name_as_with_clients_and_names_it_by_its_address() {
+    let mut before = Director::start(model(|_| {}), Saved::default(), Table::new(), 0.0);
+    before.hears(&fixture::exited(0, ""));
+    let names = ["w1", "w2"].map(HostName::new);
+    let mut named = fixture::model_of(vec![fixture::service("web", "http")], &["w1", "w2"]);
+    let mut of_names = section();
+    for (server, name) in of_names.servers.iter_mut().zip(&names) {
+        server.host = name.clone();
+    }
+    named.virtual_services.push(of_names);
+    let mut director = Director::start(named, before.journal, before.kernel, before.seconds);
+    let nowhere = names.map(|host| Resolved {
+        host,
+        answer: Err("no such name".to_owned()),
+    });
+    director.tell(Event::Resolved(nowhere.to_vec()));
+    let mut actions = director.looks();
+    actions.extend(director.lasts());
+    let lines = listed(&actions);
+    assert_eq!(lines[0], " as wanted, 2 of 4 without clients:");
+    let stays = "not in the file any more: stays until w1 has a usable address";
+    assert_eq!(lines[3], format!("  as found  10.1.0.1:80  {stays}"));
+    assert_eq!(lines[4], format!("  as found  10.1.0.2:80  {stays}"));
 }
 
 /// What a director without a healthy server tells, and what it tells at the end: `looks` is what

@@ -260,7 +260,10 @@ fn odds(engine: &Engine, seen: &TableOutcome, key: VirtualServiceKey) -> (Server
     let (Some(table), Some(desired)) = (seen.table.read(), engine.desired().get(&key)) else {
         return <(ServersRow, ServersRow)>::default();
     };
-    let odds = ClientOdds::of(desired, table.get(&key));
+    let mut odds = ClientOdds::of(desired, table.get(&key));
+    let held = engine.held_serving(key).iter().copied();
+    let held: Vec<RealServerKey> = held.filter(|it| !odds.unwanted.contains(it)).collect();
+    odds.unwanted.extend(held);
     (
         ServersRow::of(&odds.missing),
         ServersRow::of(&odds.unwanted),

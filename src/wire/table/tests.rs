@@ -166,3 +166,64 @@ fn what_nobody_declared_is_shown_and_marked() {
         );
     }
 }
+
+/// What a director with this file knows of a kernel that has this one real server of its section.
+fn held(text: &str, saved: &Saved, server: &str) -> (Engine, TableOutcome) {
+    let (model, _) = crate::config::load_text(text).expect("a good file");
+    let section = &model.virtual_services[0];
+    let (key, service) = (section.key, section.settings.clone());
+    let mut engine = Engine::new(Arc::new(model), saved, 1, TimeZone::UTC, at(0.0));
+    engine.handle(at(0.0), Event::Start);
+    let servers = [(RealServerKey(server.parse().unwrap()), DR)];
+    let servers = servers.into_iter().collect();
+    let table = [(key, TableEntry { service, servers })];
+    let seen = TableOutcome {
+        table: TableLook::Read(Arc::new(table.into_iter().collect())),
+        wanted: Arc::new(engine.desired().clone()),
+        ..TableOutcome::default()
+    };
+    engine.handle(at(0.0), Event::Table(seen.clone()));
+    (engine, seen)
+}
+
+#[test]
+fn what_stays_for_a_name_has_a_row_where_the_kernel_has_it_and_is_said_to_be_reached() {
+    let file = |one: &str, two: &str| {
+        format!(
+            "hostgroup web {one} {two}\n\nwatch web\n service http\n  interval 10s\n  \
+             monitor x\n\nvirtual 10.0.0.3:80\n protocol tcp\n scheduler wlc\n real web \
+             weight 5\n service web:http\n"
+        )
+    };
+    let (mut engine, _) = held(
+        &file("192.168.0.1", "192.168.0.2"),
+        &Saved::default(),
+        "192.168.0.1:80",
+    );
+    let mut saved = Saved::default();
+    for action in engine.handle(at(1.0), Event::JournalLost) {
+        if let crate::engine::event::Action::Record(record) = action {
+            saved.records.insert(record.key, record.value);
+        }
+    }
+    let (engine, seen) = held(&file("w1", "w2"), &saved, "192.168.0.1:80");
+    let answer = table(&engine, &seen, Source::Daemon);
+    let rows = answer.virtual_services[0].real_servers.iter();
+    let rows: Vec<&str> = rows.map(|row| &*row.real_server).collect();
+    assert_eq!(rows, ["192.168.0.1:80", "w1", "w2"]);
+    let why = |name: &str| {
+        let aim = crate::engine::event::Aim {
+            server: crate::engine::event::RealServerName(name.to_owned()),
+            within: None,
+        };
+        let of = (Source::Daemon, wire_server::Expiry::default());
+        let answer = wire_server::why(&engine, &seen, at(2.0), &aim, of, |_, _| None);
+        answer.expect("an answer").servers.remove(0)
+    };
+    let section = why("w1").section.expect("its section");
+    assert_eq!(section.unwanted.first, ["192.168.0.1:80"]);
+    let stays = why("192.168.0.1");
+    assert_eq!((stays.weight, stays.is_undeclared()), (Some(5), false));
+    let until = "not in the file any more: stays until w1 has a usable address";
+    assert_eq!(stays.trouble, [until]);
+}
