@@ -48,6 +48,7 @@ use crate::model::{Model, Service, ServiceId};
 use crate::pair::Speaking;
 use crate::pair::talk::Reached;
 use crate::pair::talk::conversation::{COMMENT_MAX, EndedOutages, Outages};
+use crate::pair::talk::withdrawn::WithdrawnServers;
 use crate::pair::talk::word::{OpenOutage, ServiceName, SharedAck};
 use crate::text::cut;
 use crate::time::{Now, Wall};
@@ -149,6 +150,12 @@ impl Engine {
         (outages, greatest)
     }
 
+    /// The real servers of sections that are withdrawn.
+    #[must_use]
+    pub fn withdrawn_servers(&self) -> WithdrawnServers {
+        self.bindings.withdrawn()
+    }
+
     /// The number of an outage that begins now.
     pub(super) fn number_of_outage(&self, id: ServiceId, now: Now) -> i64 {
         let (state, service) = (&self.states[id.index()], self.model.service(id));
@@ -180,6 +187,11 @@ impl Engine {
         if told.is_linked && !self.peer.told.is_linked {
             self.peer.linked_since = Some(now.wall);
         }
+        let withdrawn = match told.is_linked {
+            true => Arc::clone(&told.withdrawn),
+            false => Arc::default(),
+        };
+        actions.extend(self.bindings.peer_withdrew(&withdrawn));
         self.peer.untold = untold::untold(&told.ended);
         self.peer.told = told;
         if !self.peer.told.is_linked {

@@ -9,11 +9,12 @@
 //! | which weight has one of which its checks say none now | `unsaid` |
 //! | what is wanted of a section, and when does that change by itself | `wanted` |
 //! | what is remembered of a section's servers between two decisions | `memory` |
+//! | which withdrawals came last, as both directors of a pair count it | `turn` |
 //! | does the kernel's table serve its clients so | `in_table` |
 //! | in which virtual services do two looks at the table differ | `differing` |
 //! | for which real servers does a host word stand | `words` |
 //!
-//! All but `count` and `memory` are functions of what is known. Not here: claims to real
+//! All but `count`, `memory` and `turn` are functions of what is known. Not here: claims to real
 //! servers and the journal of what is owned ([`crate::engine::binding`]).
 
 pub(crate) mod count;
@@ -22,6 +23,7 @@ pub(crate) mod giving;
 pub(crate) mod in_table;
 pub(crate) mod live;
 pub(crate) mod memory;
+pub(crate) mod turn;
 mod unsaid;
 pub(crate) mod wanted;
 pub(crate) mod weight;

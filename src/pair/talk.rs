@@ -11,6 +11,7 @@
 //! | what does the id of an event say | [`event`] |
 //! | which messages were delivered, by whichever of the two | [`delivered`] |
 //! | which news does which number of an outage's calls tell | [`counted`] |
+//! | which real servers are withdrawn, and in which order | [`withdrawn`] |
 //! | which wish of a person counts, where both have one | [`wishes`] |
 //! | what does the file say of the peer | [`settings`] |
 //! | how far is the peer's clock ahead | `skew` |
@@ -24,6 +25,7 @@ pub mod session;
 pub mod settings;
 mod skew;
 pub mod wishes;
+pub mod withdrawn;
 pub mod word;
 
 pub use conversation::{EndedOutages, Heard, Own, PeerState, Talk};

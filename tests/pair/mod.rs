@@ -5,6 +5,7 @@ mod both;
 mod failover;
 mod files;
 mod health;
+mod kept;
 mod link;
 mod posts;
 mod restart;

@@ -66,6 +66,7 @@ impl Daemon {
             numbers,
             outages: Arc::new(outages),
             ended: Arc::new(self.engine.ended_outages()),
+            withdrawn: Arc::new(self.engine.withdrawn_servers()),
             wishes,
         });
     }

@@ -30,6 +30,7 @@ use crate::model::{
     DeclaredJudge, DeclaredServer, DeclaredService, Ends, HostName, Model, OnExit, OnFailure,
     ServiceId,
 };
+use crate::pair::talk::withdrawn::WithdrawnServers;
 
 impl Bindings {
     /// Fits judges, words and virtual services to the sections of a Model.
@@ -235,6 +236,7 @@ impl Bindings {
                 Health::Waiting | Health::Unheard if self.owned.is_new(key, server) => Arrival::New,
                 Health::Waiting | Health::Unheard => Arrival::Known,
             };
+            self.hear_weights(&model, key, &place.word, health);
             let mut server = Server {
                 key: server,
                 settings: place.settings,
@@ -245,9 +247,8 @@ impl Bindings {
                 wished: self.manual.effect((key, server)),
                 memory: self.sections.memory(key, &place.word),
             };
-            let before = self.desired.get(&key);
-            let before = before.and_then(|wanted| wanted.servers.get(&server.key));
-            let before = before.copied();
+            let wanted = self.desired.get(&key);
+            let before = wanted.and_then(|it| it.servers.get(&server.key).copied());
             let sections = &mut self.sections;
             sections.follow(section, &place.word, &mut server, before, self.now, actions);
             servers.push(server);
@@ -300,6 +301,30 @@ impl Bindings {
                 self.owned.serves((key, server.key), usual, actions);
             }
         }
+    }
+
+    /// One that fails has the weight that checks gave it before, on whichever director.
+    fn hear_weights(&mut self, model: &Model, key: VirtualServiceKey, word: &Word, health: Health) {
+        if health == Health::Withdrawn {
+            let now = self.now.wall;
+            let weighed = self.sections.hear_weights(model, key, word, now);
+            self.weighed
+                .extend(weighed.into_iter().filter(|it| *it != key));
+        }
+    }
+
+    /// The real servers of sections that are withdrawn.
+    pub(crate) fn withdrawn(&self) -> WithdrawnServers {
+        self.sections.withdrawn(&self.model)
+    }
+
+    /// These are withdrawn on the other director; none without a link.
+    pub(crate) fn peer_withdrew(&mut self, peers: &Arc<WithdrawnServers>) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let (model, now) = (&self.model, self.now);
+        let keys = self.sections.peer_withdrew(model, peers, now, &mut actions);
+        self.decide(&keys, &mut actions);
+        actions
     }
 
     /// Takes note of what was decided.

@@ -30,6 +30,10 @@ impl Bindings {
         let tally = &mut self.sections.tally;
         let keys = tally.weigh((service, host), given, now.wall);
         self.weighed.extend(keys);
+        if given.is_none() {
+            let keys = self.sections.hear_weights_of(&self.model, host, now.wall);
+            self.weighed.extend(keys);
+        }
     }
 
     /// Whether checks of a service ever gave a host a weight.

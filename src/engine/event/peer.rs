@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::pair::talk::PeerState;
 use crate::pair::talk::conversation::{EndedOutages, Outages};
+use crate::pair::talk::withdrawn::WithdrawnServers;
 use crate::pair::{Answers, Speaking};
 
 /// What the other director has told (D26).
@@ -15,6 +16,8 @@ pub struct PeerTold {
     pub outages: Arc<Outages>,
     /// Those of its outages that ended lately.
     pub ended: Arc<EndedOutages>,
+    /// The real servers that are withdrawn there.
+    pub withdrawn: Arc<WithdrawnServers>,
     /// No outage of its had a greater number.
     pub numbers: i64,
     /// Whether this director speaks.
@@ -33,6 +36,7 @@ impl PeerTold {
             is_linked,
             outages: Arc::clone(&peer.outages),
             ended: Arc::clone(&peer.ended),
+            withdrawn: Arc::clone(&peer.withdrawn),
             numbers: here.map_or(0, |here| here.numbers),
             speaking,
             peer: here.map_or(Speaking::Speaks, |here| Speaking::of(here.speaks)),

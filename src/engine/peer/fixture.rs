@@ -102,6 +102,7 @@ impl Desk {
             is_linked,
             outages: Arc::new(outages),
             ended: Arc::new(other.engine.ended_outages()),
+            withdrawn: Arc::new(other.engine.withdrawn_servers()),
             numbers,
             speaking,
             peer,

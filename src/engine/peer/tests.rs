@@ -143,6 +143,7 @@ fn told(open: Option<(i64, u32)>) -> PeerTold {
         is_linked: true,
         outages: Arc::new(open.map(outage).into_iter().collect()),
         ended: Arc::default(),
+        withdrawn: Arc::default(),
         numbers: 0,
         speaking: Speaking::Silent,
         peer: Speaking::Speaks,

@@ -31,6 +31,34 @@ impl Giving {
         }
     }
 
+    /// Where the checks of the other director of a pair gave this weight before and give none by
+    /// now: who never had one has that, and of two that were given before the lesser counts.
+    pub(crate) fn shared(before: Option<Self>, theirs: GivenWeight, now: Wall) -> Option<Self> {
+        let weight = theirs;
+        match before {
+            None => Some(Self::Gave {
+                weight,
+                none_since: now,
+            }),
+            Some(Self::Gave {
+                weight: own,
+                none_since,
+            }) => Some(Self::Gave {
+                weight: own.min(weight),
+                none_since,
+            }),
+            Some(Self::Gives(_) | Self::Lent(_)) => before,
+        }
+    }
+
+    /// The weight, where an earlier check gave it.
+    pub(crate) const fn before(self) -> Option<GivenWeight> {
+        match self {
+            Self::Gave { weight, .. } => Some(weight),
+            Self::Gives(_) | Self::Lent(_) => None,
+        }
+    }
+
     /// Behind one more check, which gave this weight or none; none while none ever did.
     pub(crate) fn next(
         before: Option<Self>,

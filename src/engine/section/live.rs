@@ -9,7 +9,7 @@
 
 use std::cmp::Reverse;
 
-use crate::engine::state::Moment;
+use crate::pair::talk::withdrawn::Turn;
 
 /// How one declared real server stands, by what is said about it alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub(crate) enum ServerStanding {
     /// An operator or its weight in the file, 0, keeps it from its clients, whatever its checks
     /// say; or it failed, and is not put in before the verdicts on others are there.
     Taken,
-    /// Somebody withdraws it, since this moment without a break.
-    Withdrawn(Moment),
+    /// Somebody withdraws it, in this turn.
+    Withdrawn(Turn),
 }
 
 /// What follows for the section.
@@ -74,11 +74,11 @@ pub(crate) fn live(servers: &[ServerStanding], min_live: usize, fallback: Fallba
         .iter()
         .filter(|it| **it == ServerStanding::Serves)
         .count();
-    let mut withdrawn: Vec<(Reverse<Moment>, usize)> = servers
+    let mut withdrawn: Vec<(Reverse<Turn>, usize)> = servers
         .iter()
         .enumerate()
         .filter_map(|(place, standing)| match standing {
-            ServerStanding::Withdrawn(since) => Some((Reverse(*since), place)),
+            ServerStanding::Withdrawn(turn) => Some((Reverse(*turn), place)),
             ServerStanding::Serves
             | ServerStanding::Spent
             | ServerStanding::Idle
@@ -140,7 +140,6 @@ pub(crate) fn live(servers: &[ServerStanding], min_live: usize, fallback: Fallba
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::{Mono, Now, Wall};
 
     fn standings(text: &str) -> Vec<ServerStanding> {
         let standing = |letter| match letter {
@@ -150,19 +149,15 @@ mod tests {
             '-' => ServerStanding::Unheard,
             'x' => ServerStanding::Taken,
             digit => {
-                let second = i64::from(u32::from(digit) - u32::from('0'));
-                let now = Now {
-                    mono: Mono::from_micros(99_000_000),
-                    wall: Wall::from_seconds(99),
-                };
-                ServerStanding::Withdrawn(Moment::restored(Wall::from_seconds(second), now))
+                let turn = u32::from(digit) - u32::from('0');
+                ServerStanding::Withdrawn(Turn(turn.into()))
             }
         };
         text.chars().map(standing).collect()
     }
 
     /// Servers: `+` serves, `0` has weight 0 by its check, `?` no verdict yet and not in, `-` none
-    /// to come, `x` taken by an operator, a digit the second of its withdrawal.
+    /// to come, `x` taken by an operator, a digit the turn of its withdrawal.
     #[test]
     fn the_last_withdrawn_stay_until_nobody_serves_and_a_fallback_is_there() {
         use FallbackUse::{HeldBack, None, NotYet, Ready};

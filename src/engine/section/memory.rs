@@ -1,6 +1,6 @@
 //! What is remembered of a section's real servers between two decisions?
 //!
-//! Since when each is withdrawn without a break, whether its connections have ended, when it
+//! In which turn each was withdrawn (`turn`), whether its connections have ended, when it
 //! came back; and how the kernel's table looked at first. What is remembered of servers is in the
 //! journal: after a restart `min_live` keeps the same ones, and a drain and a slow start end when
 //! they would have (D15).
@@ -18,6 +18,7 @@ use crate::engine::saved::Saved;
 use crate::engine::section::count::{Past, Tally};
 use crate::engine::section::in_table::InTable;
 use crate::engine::section::live::ServedBy;
+use crate::engine::section::turn::Turns;
 use crate::engine::section::wanted::{Health, Held, Server, ServerRole, Wanted};
 use crate::engine::section::weight::ramp_end;
 use crate::engine::section::words::Words;
@@ -27,6 +28,7 @@ use crate::lvs::{
     VirtualServiceKey, Weight,
 };
 use crate::model::{DeclaredService, HostName, Model, ServiceId, ServiceNames};
+use crate::pair::talk::withdrawn::Turn;
 use crate::time::{Mono, Now, Wall};
 
 mod look;
@@ -57,7 +59,8 @@ impl Memory {
 /// A withdrawal that goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Out {
-    since: Dated,
+    /// Its place among the withdrawals of the section.
+    turn: Turn,
     /// Since when it waits for its connections to end, however long it was kept before.
     draining: Option<Dated>,
     drained: Drained,
@@ -77,9 +80,16 @@ impl Memory {
         ramp_end(self.back?, section.slow_start?, now)
     }
 
-    pub(crate) fn withdrawn_since(&self, now: Now) -> Moment {
-        self.out
-            .map_or_else(|| Moment::of(now), |out| out.since.moment)
+    /// Its place among those that are withdrawn; none where it is not.
+    pub(crate) fn turn(&self) -> Option<Turn> {
+        self.out.map(|out| out.turn)
+    }
+
+    /// Its place among those that are withdrawn is this one, where it is.
+    pub(crate) const fn take_turn(&mut self, turn: Turn) {
+        if let Some(out) = &mut self.out {
+            out.turn = turn;
+        }
     }
 
     /// Whether it waits for its connections to end, or has.
@@ -138,11 +148,19 @@ pub(crate) struct SectionState {
     pub(crate) held: Option<Held>,
 }
 
+impl SectionState {
+    /// Where it stands in the Model.
+    pub(crate) const fn index(&self) -> usize {
+        self.index
+    }
+}
+
 /// All sections.
 #[derive(Debug, Default)]
 pub(crate) struct Sections {
     pub(crate) tally: Tally,
     pub(crate) words: Words,
+    pub(crate) turns: Turns,
     states: BTreeMap<VirtualServiceKey, SectionState>,
     dues: BTreeSet<(Mono, VirtualServiceKey)>,
     /// The latest look at the kernel's table that came to something, and what was wanted then.
@@ -159,7 +177,7 @@ struct SavedOut {
     virtual_service: VirtualServiceKey,
     host: String,
     port: u16,
-    /// When it was withdrawn or came back.
+    /// When it came back; or else its [`Turn`], which is when it was withdrawn.
     since: Wall,
     /// When it began to wait for its connections to end.
     #[serde(default)]
@@ -234,13 +252,16 @@ impl Sections {
                         moment: Moment::restored(wall, now),
                         wall,
                     };
-                    let since = dated(it.since);
+                    let turn = Turn(it.since.as_micros());
                     memory.out = it.drained.map(|drained| Out {
-                        since,
+                        turn,
                         draining: it.draining.map(dated),
                         drained,
                     });
-                    memory.back = it.drained.is_none().then_some(since.moment);
+                    memory.back = it.drained.is_none().then(|| dated(it.since).moment);
+                    if memory.out.is_some() {
+                        self.turns.restored(turn, now);
+                    }
                 }
                 (None, _) | (_, None) => actions.push(binding::record(key.clone(), None::<&()>)),
             }
@@ -300,6 +321,23 @@ impl Sections {
         memory.copied().unwrap_or_default()
     }
 
+    /// What is remembered of all real servers.
+    pub(crate) fn memories(&self) -> impl Iterator<Item = (VirtualServiceKey, &Word, Memory)> {
+        let states = self.states.iter();
+        states.flat_map(|(&key, state)| {
+            let memories = state.memories.iter();
+            memories.map(move |(word, memory)| (key, word, *memory))
+        })
+    }
+
+    /// What is remembered of the real servers of a section.
+    pub(crate) fn memories_mut(
+        &mut self,
+        key: VirtualServiceKey,
+    ) -> Option<&mut BTreeMap<Word, Memory>> {
+        self.states.get_mut(&key).map(|state| &mut state.memories)
+    }
+
     /// The real servers of a virtual service that the kernel had at the latest look; none where
     /// it has no such virtual service, or none was looked for.
     pub(crate) fn kernel(
@@ -355,7 +393,7 @@ impl Sections {
                 };
                 *memory = Memory {
                     out: Some(Out {
-                        since: Dated::of(now),
+                        turn: self.turns.of(key, word, now),
                         draining: None,
                         drained,
                     }),
@@ -505,9 +543,21 @@ impl Sections {
 }
 
 /// The record of what is remembered of a real server; without anything it is to be forgotten.
-fn record(key: VirtualServiceKey, (host, port): &Word, memory: Memory, now: Now) -> Action {
+pub(crate) fn record(
+    key: VirtualServiceKey,
+    (host, port): &Word,
+    memory: Memory,
+    now: Now,
+) -> Action {
     let (since, drained) = match (memory.out, memory.back) {
-        (Some(out), _) => (Some(out.since.told(now)), Some(out.drained)),
+        (
+            Some(Out {
+                turn: Turn(turn),
+                drained,
+                ..
+            }),
+            _,
+        ) => (Some(Wall::from_micros(turn)), Some(drained)),
         (None, back) => (back.map(|back| back.wall(now)), None),
     };
     let draining = memory.out.and_then(|out| out.draining);

@@ -21,6 +21,7 @@ use crate::lvs::{
     Strangers, VirtualServiceKey, Weight,
 };
 use crate::model::{DeclaredService, HostName, Initial, OnFailure, OwnRules, WeightFrom};
+use crate::pair::talk::withdrawn::Turn;
 use crate::time::{Mono, Now};
 
 mod fallback;
@@ -212,8 +213,8 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
         Weight(_) => declared_fallback,
     };
     let is_over = opens.is_some_and(|opens| opens <= now.mono);
-    let is_open = is_over && serves_nobody(facts, min_live, fallback, now);
-    let standings = standings(facts, is_open, now);
+    let is_open = is_over && serves_nobody(facts, min_live, fallback);
+    let standings = standings(facts, is_open);
     let is_needed = live(&standings, min_live, declared_fallback).by == ServedBy::Fallback;
     let Live { kept, by } = live(&standings, min_live, fallback);
     let by = match (by, grace) {
@@ -228,8 +229,8 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
         service: frame(facts, held.as_ref()),
         roles: BTreeMap::new(),
         fallback: facts.fallback,
-        by: surely(facts, &standings, min_live, fallback, now).then_some(by),
-        at_worst: at_worst(facts, &standings, min_live, fallback, now),
+        by: surely(facts, &standings, min_live, fallback).then_some(by),
+        at_worst: at_worst(facts, &standings, min_live, fallback),
         held,
         found: facts.found,
         due: None,
@@ -259,7 +260,7 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
 }
 
 /// Whether nobody serves unless somebody is put in without a verdict.
-fn serves_nobody(facts: &Facts<'_>, min_live: usize, fallback: FallbackUse, now: Now) -> bool {
+fn serves_nobody(facts: &Facts<'_>, min_live: usize, fallback: FallbackUse) -> bool {
     let has_good = facts.servers.iter().any(|it| it.health == Health::Good);
     // Where nobody was judged, the fallback is in nobody's place.
     let fallback = match fallback {
@@ -268,7 +269,7 @@ fn serves_nobody(facts: &Facts<'_>, min_live: usize, fallback: FallbackUse, now:
             fallback
         }
     };
-    let by = live(&standings(facts, false, now), min_live, fallback).by;
+    let by = live(&standings(facts, false), min_live, fallback).by;
     !has_good && matches!(by, ServedBy::Nobody | ServedBy::NobodyYet)
 }
 
@@ -352,9 +353,9 @@ fn unseen(facts: &Facts<'_>) -> Wanted {
 
 /// How they all stand, those without an address last. While the first verdict on one that is not in
 /// is waited for, none that failed is put in to hold `min_live`; one that is in stays.
-fn standings(facts: &Facts<'_>, is_open: bool, now: Now) -> Vec<ServerStanding> {
+fn standings(facts: &Facts<'_>, is_open: bool) -> Vec<ServerStanding> {
     let servers = facts.servers.iter();
-    let servers = servers.map(|server| standing(facts, server, is_open, now));
+    let servers = servers.map(|server| standing(facts, server, is_open));
     let addressless = facts.addressless.iter().map(|it| match it.lookup {
         Lookup::GoesOn => ServerStanding::Idle,
         Lookup::Failed => ServerStanding::Taken,
@@ -376,7 +377,7 @@ fn is_found_in(facts: &Facts<'_>, server: &Server) -> bool {
     found.is_some_and(|found| found.weight > Weight(0))
 }
 
-fn standing(facts: &Facts<'_>, server: &Server, is_open: bool, now: Now) -> ServerStanding {
+fn standing(facts: &Facts<'_>, server: &Server, is_open: bool) -> ServerStanding {
     let own = own_weight(server);
     if server.wished.is_some_and(Effect::takes_away) {
         return ServerStanding::Taken;
@@ -388,7 +389,9 @@ fn standing(facts: &Facts<'_>, server: &Server, is_open: bool, now: Now) -> Serv
             (_, _) => ServerStanding::Serves,
         },
         Health::Withdrawn if own == Weight(0) => ServerStanding::Taken,
-        Health::Withdrawn => ServerStanding::Withdrawn(server.memory.withdrawn_since(now)),
+        Health::Withdrawn => {
+            ServerStanding::Withdrawn(server.memory.turn().unwrap_or(Turn::LATEST))
+        }
         Health::Waiting | Health::Unheard => {
             let is_in = match silent(facts, server, is_open).0 {
                 ServerWish::In(_) => own > Weight(0),

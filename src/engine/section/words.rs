@@ -25,6 +25,23 @@ impl Words {
         Self(words)
     }
 
+    /// The real server of this word and port in the section that stands there in the same Model.
+    pub(crate) fn server_of<'a>(
+        &self,
+        model: &'a Model,
+        at: usize,
+        (host, port): (&HostName, u16),
+    ) -> Option<&'a DeclaredServer> {
+        let places = self.0.get(host)?;
+        let first = places.partition_point(|&(section, _)| section < at);
+        let places = places.iter().skip(first);
+        let mut servers = places
+            .take_while(|&&(section, _)| section == at)
+            .inspect(|_| visit())
+            .filter_map(|&(_, server)| model.virtual_services.get(at)?.servers.get(server));
+        servers.find(|it| it.port == port)
+    }
+
     /// The real servers of this word, each with its virtual service. Of the same Model.
     pub(crate) fn servers<'a>(
         &'a self,

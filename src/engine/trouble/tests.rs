@@ -497,6 +497,7 @@ fn peer(trouble: &str, number: i64, peer: Speaking) -> PeerTold {
     PeerTold {
         is_linked: true,
         outages: Arc::new([(name, open)].into()),
+        withdrawn: Arc::default(),
         ended: Arc::default(),
         numbers: number,
         speaking: match peer {

@@ -16,6 +16,7 @@ use crate::pair::talk::event::EventId;
 use crate::pair::talk::session::PeerRefusal;
 use crate::pair::talk::skew::{OurClock, Skew};
 use crate::pair::talk::wishes::{Stamp, StampedWish};
+use crate::pair::talk::withdrawn::{self, WithdrawnServers};
 use crate::pair::talk::word::{
     EndedOutage, Here, Lasted, OpenOutage, Past, ServiceName, Word, chunks,
 };
@@ -61,6 +62,8 @@ pub struct Own {
     pub outages: Arc<Outages>,
     /// Those that ended lately.
     pub ended: Arc<EndedOutages>,
+    /// The real servers that it withdraws.
+    pub withdrawn: Arc<WithdrawnServers>,
     /// All wishes and tombstones that it knows.
     pub wishes: Arc<Vec<StampedWish>>,
 }
@@ -79,6 +82,8 @@ pub struct PeerState {
     pub outages: Arc<Outages>,
     /// Those that ended lately, by our clock as well; [`ENDED_MAX`] at most.
     pub ended: Arc<EndedOutages>,
+    /// The real servers that it withdraws, [`withdrawn::WITHDRAWN_MAX`] at most.
+    pub withdrawn: Arc<WithdrawnServers>,
 }
 
 /// What a word comes to.
@@ -105,6 +110,7 @@ struct Link {
     here: Option<Here>,
     outages: Arc<Outages>,
     ended: Arc<EndedOutages>,
+    withdrawn: Arc<WithdrawnServers>,
     wishes: BTreeMap<String, Stamp>,
     /// All wishes as they were when they were looked through last.
     wished: Arc<Vec<StampedWish>>,
@@ -339,14 +345,13 @@ impl Talk {
                 peer.here = Some(here);
             }
             Word::Open(entries) => self.left_out += open(peer, entries),
-            Word::Over(services) => {
-                let outages = Arc::make_mut(&mut peer.outages);
-                for service in services {
-                    outages.remove(&service);
-                }
-            }
+            Word::Over(services) => over(peer, &services),
             Word::Ended(entries) => ended(peer, entries),
             Word::Gone(entries) => gone(peer, &entries),
+            Word::Withdrawn(entries) => {
+                self.left_out += withdrawn::withdrawn(&mut peer.withdrawn, entries);
+            }
+            Word::Back(servers) => withdrawn::back(&mut peer.withdrawn, &servers),
             Word::Delivered(deliveries) => {
                 let add = |it: &Delivery| self.delivered.add(now.mono, it.clone());
                 let news = deliveries.into_iter().filter(add).filter(is_shared);
@@ -396,6 +401,14 @@ fn open(peer: &mut PeerState, entries: Vec<(ServiceName, OpenOutage)>) -> u64 {
         }
     }
     left_out
+}
+
+/// These go on no longer.
+fn over(peer: &mut PeerState, services: &[ServiceName]) {
+    let outages = Arc::make_mut(&mut peer.outages);
+    for service in services {
+        outages.remove(service);
+    }
 }
 
 /// Takes in outages that are over. The oldest make room, those whose end people wait for last: an
@@ -507,6 +520,11 @@ impl Link {
             let open = open.map(|(name, outage)| (name.clone(), outage.clone()));
             self.queue
                 .extend(chunks(open, &mut left_out).into_iter().map(Word::Open));
+        }
+        if !Arc::ptr_eq(&self.withdrawn, &own.withdrawn) {
+            let told = std::mem::replace(&mut self.withdrawn, Arc::clone(&own.withdrawn));
+            let news = withdrawn::news(&told, &own.withdrawn, &mut left_out);
+            self.queue.extend(news);
         }
         if !Arc::ptr_eq(&self.wished, &own.wishes) {
             self.wished = Arc::clone(&own.wishes);

@@ -12,6 +12,7 @@ use crate::pair::talk::delivered::Delivery;
 use crate::pair::talk::event::{EventId, EventKind};
 use crate::pair::talk::session::{LINE_MAX, PeerRefusal};
 use crate::pair::talk::wishes::StampedWish;
+use crate::pair::talk::withdrawn::{ServerName, Withdrawn};
 use crate::time::Wall;
 
 /// Bytes of entries in one line; the rest of [`LINE_MAX`] is for what stands around them.
@@ -210,6 +211,10 @@ pub enum Word {
     Ended(Vec<EndedOutage>),
     /// Outages that are not among these any more: they have other numbers, or ended long ago.
     Gone(Vec<(ServiceName, i64)>),
+    /// Real servers that are withdrawn, or of which something changed.
+    Withdrawn(Vec<(ServerName, Withdrawn)>),
+    /// Real servers that are withdrawn no longer.
+    Back(Vec<ServerName>),
     /// Messages that were delivered.
     Delivered(Vec<Delivery>),
     /// What persons wished, and what they no longer wish.

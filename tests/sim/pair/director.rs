@@ -117,6 +117,11 @@ impl Director {
         }
     }
 
+    /// Its disk is gone.
+    pub(crate) fn loses_its_journal(&mut self) {
+        self.journal = Saved::default();
+    }
+
     /// Back from the journal.
     pub(crate) fn restart(&mut self, time: Mono) {
         // The engine would say them once more: the journal has nothing of what follows them.
@@ -410,6 +415,7 @@ impl Director {
             numbers,
             outages: Arc::new(outages),
             ended: Arc::new(self.engine.ended_outages()),
+            withdrawn: Arc::new(self.engine.withdrawn_servers()),
             wishes,
         });
         let now = self.now(time);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lvsmon::engine::event::{Ended, HostResult, HostVerdict, Reason, Report, Run};
+use lvsmon::lvs::GivenWeight;
 use lvsmon::model::HostName;
 
 use super::{Coming, HOSTS, World, apart, oneway};
@@ -13,17 +14,31 @@ impl World {
     pub(super) fn flip(&mut self) {
         let host = self.random.usize(..HOSTS);
         let now = self.time;
+        self.host_flips(host);
+        self.may_flap(host);
+        self.compare();
+        self.quiet_since = now;
+        let at = now.after(Duration::from_secs(self.random.u64(20..100)));
+        self.at(at, Coming::Flip);
+    }
+
+    /// A host that is there goes down, and one that is down comes back.
+    pub(super) fn host_flips(&mut self, host: usize) {
+        let now = self.time;
         self.note(format_args!("host {host} flips"));
         let outages = &mut self.outages[host];
         match outages.last_mut() {
             Some((_, end @ None)) => *end = Some(now),
             Some((_, Some(_))) | None => outages.push((now, None)),
         }
-        self.may_flap(host);
-        self.compare();
-        self.quiet_since = now;
-        let at = now.after(Duration::from_secs(self.random.u64(20..100)));
-        self.at(at, Coming::Flip);
+    }
+
+    /// The weight that a check gives a host that is there.
+    fn weight(&self, host: &HostName) -> Option<GivenWeight> {
+        let (network, host) = host.as_str().rsplit_once('.')?;
+        let host = host.parse().ok().filter(|_| network == "10.1.0");
+        let weight = host.and_then(|host: usize| self.weights.get(host).copied().flatten());
+        weight.map(GivenWeight::Absolute)
     }
 
     fn is_down(&self, side: usize, host: &HostName) -> bool {
@@ -49,7 +64,7 @@ impl World {
                 false => HostVerdict::Up,
             },
             text: String::new(),
-            weight: None,
+            weight: self.weight(host).filter(|_| !self.is_down(side, host)),
             took: Duration::ZERO,
         });
         let hosts: Vec<HostResult> = hosts.collect();

@@ -20,6 +20,7 @@ mod coming;
 mod director;
 mod frozen;
 mod hosts;
+mod kept;
 mod letters;
 mod link;
 mod mails;
@@ -94,6 +95,12 @@ struct World {
     wished: Mono,
     wishes: u64,
     compared: u64,
+    /// How often failed servers were kept then, on either; how often others in their place could
+    /// have been.
+    compared_kept: u64,
+    compared_chosen: u64,
+    /// What checks give each host that is there.
+    weights: [Option<u16>; HOSTS],
     /// Words about what ended, on links that had told their whole state.
     ends_heard: u64,
     renumbered: Renumbered,
@@ -150,6 +157,9 @@ impl World {
             wished: Mono::ZERO,
             wishes: 0,
             compared: 0,
+            compared_kept: 0,
+            compared_chosen: 0,
+            weights: [None; HOSTS],
             ends_heard: 0,
             renumbered: Renumbered::default(),
             renumberings: 0,
@@ -248,6 +258,7 @@ const SEEDS: u64 = 12;
 fn two_directors_tell_everything_once_under_one_id() {
     let (mut mails, mut turns, mut compared, mut wishes) = (0, 0, 0, 0);
     let (mut freezes, mut troubles, mut ends, mut dropped) = (0, 0, 0, 0);
+    let mut kept = 0;
     let mut unrest = [0; 4];
     for seed in seeds(SEEDS, &[]) {
         let _named = super::Named("PAIR_SEED", seed);
@@ -259,6 +270,7 @@ fn two_directors_tell_everything_once_under_one_id() {
         mails += world.mails.len();
         turns += world.turns.len();
         compared += world.compared;
+        kept += world.compared_kept;
         wishes += world.wishes;
         freezes += world.freezes;
         troubles += world.troubles();
@@ -271,8 +283,8 @@ fn two_directors_tell_everything_once_under_one_id() {
         return;
     }
     assert!(
-        mails > 20 && turns > 5 && compared > 2 && wishes > 5,
-        "{mails} {turns} {compared} {wishes}"
+        mails > 20 && turns > 5 && compared > 2 && kept > 2 && wishes > 5,
+        "{mails} {turns} {compared} {kept} {wishes}"
     );
     assert!(
         freezes > 3 && troubles > 3 && ends > 3 && dropped > 1_000,

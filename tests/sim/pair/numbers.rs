@@ -13,11 +13,13 @@ use super::{About, Cause, Mail, World};
 /// Within this time both have seen what happened to a host, and have said so.
 const ROUND: Duration = Duration::from_secs(20);
 
+/// When each number of an outage was told first, and by which director.
+type Numbers<'a> = BTreeMap<&'a str, (Mono, usize)>;
+
 impl World {
     /// Of what both directors see one outage of; all others are for `nothing_is_told_as_another`.
     pub(super) fn nothing_has_two_ids(&self) {
-        // When each number was told first.
-        let mut numbers: BTreeMap<(usize, usize), BTreeMap<&str, (Mono, usize)>> = BTreeMap::new();
+        let mut numbers: BTreeMap<(usize, usize), Numbers<'_>> = BTreeMap::new();
         for mail in &self.mails {
             if let Some(outage) = self.one_outage(&mail.about) {
                 let id = EventId::of(&mail.event).unwrap();

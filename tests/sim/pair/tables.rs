@@ -2,12 +2,19 @@
 
 use std::time::Duration;
 
-use lvsmon::engine::desired::ServerRole;
-use lvsmon::lvs::ServerWish;
+use lvsmon::engine::desired::{RealServerView, ServerRole};
 use lvsmon::lvs::diff::diff;
 
 use super::World;
 use super::wishes::min_live_holds;
+
+/// Whether a real server has failed and is not kept.
+const fn is_out(role: Option<ServerRole>) -> bool {
+    matches!(
+        role,
+        Some(ServerRole::Out | ServerRole::Quiesced | ServerRole::Draining { .. })
+    )
+}
 
 impl World {
     /// Both have seen the same for a while: their tables are the same.
@@ -24,20 +31,22 @@ impl World {
         }
         let tables = self.directors.each_ref().map(|it| {
             let servers = it.engine.real_servers();
-            let is_kept = servers.iter().any(|it| it.role == Some(ServerRole::Kept));
-            // Who is kept depends on who was seen to fail last, which a restart may not know.
-            let wishes = servers
-                .iter()
-                .filter(|it| !is_kept || it.wish != ServerWish::Out)
-                // What the file has no more is forgotten once the kernel was seen without it.
-                .filter(|it| !it.hosts.is_empty());
-            // Nor what an operator's weight makes of it.
-            let wishes = wishes.map(|it| (!is_kept).then_some((it.server, it.wish)));
+            let is_kept = |it: &&RealServerView| it.role == Some(ServerRole::Kept);
+            let is_left_out = |of: &RealServerView, it: &RealServerView| {
+                it.virtual_service == of.virtual_service && is_out(it.role)
+            };
+            let mut kept = servers.iter().filter(is_kept);
+            self.compared_kept += u64::from(kept.clone().next().is_some());
+            let is_chosen =
+                |it: &RealServerView| servers.iter().any(|other| is_left_out(it, other));
+            self.compared_chosen += u64::from(kept.any(is_chosen));
+            // What the file has no more is forgotten once the kernel was seen without it.
+            let servers = servers.iter().filter(|it| !it.hosts.is_empty());
+            let wishes = servers.map(|it| (it.server, it.wish));
             wishes.collect::<Vec<_>>()
         });
         assert_eq!(tables[0], tables[1]);
-        let is_kept = tables.iter().flatten().any(Option::is_none);
-        if !is_kept && self.directors.iter().all(|it| !it.is_refused) {
+        if self.directors.iter().all(|it| !it.is_refused) {
             assert_eq!(self.directors[0].kernel, self.directors[1].kernel);
         }
         for director in self.directors.iter().filter(|it| !it.is_refused) {

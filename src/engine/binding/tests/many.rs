@@ -4,6 +4,7 @@ use super::*;
 use crate::engine::event::{Caution, ManualWish, Order};
 use crate::engine::fixture::at;
 use crate::lvs::{TableEntry, VirtualService};
+use crate::pair::talk::withdrawn::{Turn, WithdrawnServers};
 
 /// So many sections with one real server each.
 fn farm(count: usize) -> Arc<Model> {
@@ -212,6 +213,39 @@ fn withdrawn_servers_cost_a_look_as_much_as_their_section_is_long() {
             some > 0 && most - more == more - some,
             "{says}: {some} {more} {most}"
         );
+    }
+}
+
+/// How much is looked up in a section of so many, of which so many failed, to say which these are;
+/// and to hear that they failed earlier on the other director, in the same order.
+fn effort_of_telling(count: usize, failed: usize) -> [u64; 2] {
+    let (mut bindings, mut verdicts) = of_addresses(count, "min_live 1");
+    bindings.succeeded(ServiceId(0), &verdicts);
+    let reason = Reason::Timeout;
+    for verdict in verdicts.values_mut().take(failed) {
+        *verdict = HostVerdict::Down(reason);
+    }
+    bindings.failed(at(1.0), ServiceId(0), Ruling::Passed, &verdicts, reason);
+    let mut withdrawn = WithdrawnServers::new();
+    let told = crate::effort::visits(|| withdrawn = bindings.withdrawn());
+    assert_eq!(withdrawn.len(), failed);
+    for it in withdrawn.values_mut() {
+        it.turn = Turn(1);
+    }
+    let (peers, mut written) = (Arc::new(withdrawn), Vec::new());
+    let heard = crate::effort::visits(|| written = bindings.peer_withdrew(&peers));
+    assert_eq!(written.len(), failed);
+    [told, heard]
+}
+
+#[test]
+fn withdrawn_servers_cost_the_pair_as_much_as_they_are_and_healthy_ones_nothing() {
+    assert_eq!(effort_of_telling(60, 0), [0, 0]);
+    let [few, among_many] = [20, 60].map(|count| effort_of_telling(count, 5));
+    assert_eq!(few, among_many);
+    let [some, more, most] = [5, 10, 15].map(|failed| effort_of_telling(60, failed));
+    for it in 0..2 {
+        assert!(some[it] > 0 && most[it] - more[it] == more[it] - some[it]);
     }
 }
 

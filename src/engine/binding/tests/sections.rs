@@ -28,6 +28,7 @@ mod named;
 mod slow;
 mod weightless;
 mod wished;
+mod withdrawn;
 
 pub(super) const VS: &str = "10.0.0.3:80/tcp";
 
@@ -148,6 +149,8 @@ fn servers(table: &Table) -> String {
 }
 
 const WEB: &str = "web/http 10.1.0.1,10.1.0.2,10.1.0.3";
+
+const FIVE: [(&str, u32); 3] = [("10.1.0.1", 5), ("10.1.0.2", 5), ("10.1.0.3", 5)];
 
 /// Two files as lines: the services, and a section of all three hosts with these options.
 fn file(options: &str) -> Vec<String> {

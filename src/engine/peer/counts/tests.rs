@@ -157,6 +157,7 @@ impl Pair {
         PeerTold {
             is_linked: self.is_linked,
             outages: Arc::clone(&self.directors[who].said),
+            withdrawn: Arc::default(),
             ended: Arc::default(),
             numbers,
             speaking: voice(1 - who),

@@ -4,8 +4,7 @@
 
 use crate::engine::section::live::{FallbackUse, ServedBy, ServerStanding, live};
 use crate::engine::section::wanted::{Facts, Health};
-use crate::engine::state::Moment;
-use crate::time::Now;
+use crate::pair::talk::withdrawn::Turn;
 
 /// Whether it is the same who serves, whatever the first verdicts will be that are waited for:
 /// until then no alarm is raised, and none ends.
@@ -14,14 +13,13 @@ pub(super) fn surely(
     standings: &[ServerStanding],
     min_live: usize,
     fallback: FallbackUse,
-    now: Now,
 ) -> bool {
     let with = |verdict: ServerStanding| {
         served_if(facts, standings, (min_live, fallback), |health| {
             (health == Health::Waiting).then_some(verdict)
         })
     };
-    with(ServerStanding::Serves) == with(ServerStanding::Withdrawn(Moment::of(now)))
+    with(ServerStanding::Serves) == with(ServerStanding::Withdrawn(Turn::LATEST))
 }
 
 /// Who would serve if everybody without a verdict failed: what people were told of the servers is
@@ -31,9 +29,8 @@ pub(super) fn at_worst(
     standings: &[ServerStanding],
     min_live: usize,
     fallback: FallbackUse,
-    now: Now,
 ) -> ServedBy {
-    let failed = ServerStanding::Withdrawn(Moment::of(now));
+    let failed = ServerStanding::Withdrawn(Turn::LATEST);
     served_if(facts, standings, (min_live, fallback), |health| {
         matches!(health, Health::Waiting | Health::Unheard).then_some(failed)
     })

@@ -3,8 +3,6 @@
 
 use super::*;
 
-const FIVE: [(&str, u32); 3] = [("10.1.0.1", 5), ("10.1.0.2", 5), ("10.1.0.3", 5)];
-
 #[test]
 fn a_server_that_is_kept_stays_at_the_weight_that_its_check_gave_it() {
     let all = ["10.1.0.1", "10.1.0.2", "10.1.0.3"];
