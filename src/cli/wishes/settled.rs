@@ -213,6 +213,25 @@ mod tests {
     }
 
     #[test]
+    fn what_the_file_does_not_name_any_more_is_not_enabled_while_it_takes_no_clients() {
+        let stays = "not in the file any more: stays until w1 has a usable address";
+        for (kernel, is_so) in [(Some(5), true), (Some(0), false), (None, false)] {
+            let mut server = untested(None, kernel);
+            server.trouble = vec![stays.to_owned()];
+            assert_eq!(is_settled(&server), is_so, "{kernel:?}");
+            let has_it = line(&server, false);
+            assert!(has_it.ends_with(stays), "{has_it}");
+            // Of one that nobody declared nothing was wished, and one of the file has its verdict
+            // to come.
+            server.stranger = true;
+            assert!(is_settled(&server), "{kernel:?}");
+            server.stranger = false;
+            server.hosts = vec!["web1".to_owned()];
+            assert!(is_settled(&server), "{kernel:?}");
+        }
+    }
+
+    #[test]
     fn a_weight_of_a_server_that_is_out_is_noted() {
         let lines = |server: &ServerWhy| {
             let answer = ServerAnswer {
