@@ -34,4 +34,5 @@ pub use event::{EventId, EventKind};
 pub use session::{End, Greeting, Key, Life, Nonce, PeerRefusal, Session};
 pub use settings::PeerSettings;
 pub use wishes::{Stamp, StampedWish, Wishes};
-pub use word::{EndedOutage, Lasted, OpenOutage, Past, Reached, ServiceName, ToldPeriods, Word};
+pub use word::Word;
+pub use word::{EndedOutage, Lasted, NoWord, OpenOutage, Past, Reached, ServiceName, ToldPeriods};

@@ -1,12 +1,13 @@
 //! Two directors and the link between them: two daemons on loopback.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
 use jiff::Timestamp;
+use lvsmon::pair::talk::{End, Greeting, Key, Life, Session};
 use nix::sys::signal::Signal;
 
 use crate::alerts::servers::{Relay, have_relay};
@@ -437,6 +438,44 @@ fn garbage_silence_and_floods_get_a_greeting_and_nothing_more() {
     two.start();
     one.wait_for_log(LINKED);
     two.wait_for_log(LINKED);
+}
+
+#[test]
+fn what_only_a_later_version_says_is_passed_over() {
+    let world = World::new();
+    let [mut one, two] = Director::pair(&world);
+    one.start();
+    one.wait_for_log("the peer may call");
+    let stream = TcpStream::connect(("127.0.0.1", one.port)).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    let mut said = BufReader::new(&stream).split(b'\n').map(Result::unwrap);
+    let say = |line: &str| writeln!(&stream, "{line}").unwrap();
+    let greeting = Greeting {
+        nonce: [7; 32],
+        life: Life(7),
+    };
+    say(&greeting.line());
+    let theirs = Greeting::of_line(&said.next().unwrap()).unwrap();
+    let key = Key::new(KEY.trim_ascii().as_bytes()).unwrap();
+    let session = Session::new(&key, End::Caller, &greeting, &theirs).unwrap();
+    let Session { mut signer, .. } = session;
+    let later = [r#""gust""#, r#"{"tides":[[1,{"high":true}]]}"#, r#""gust""#];
+    let told = [r#"{"hello":{"name":"later"}}"#, r#""whole""#].into_iter();
+    for word in [""]
+        .into_iter()
+        .chain(told)
+        .chain(later)
+        .chain([r#""told""#])
+    {
+        say(&signer.seal(word));
+    }
+    one.wait_for_log(LINKED);
+    one.wait_for_log("what only that one understands is passed over; update this director");
+    assert_eq!(one.times("is passed over"), 1);
+    // What is no word of any version ends the link.
+    say(&signer.seal(r#"{"over":1}"#));
+    one.wait_for_log("it says something that is not to be understood");
+    drop(two);
 }
 
 #[test]

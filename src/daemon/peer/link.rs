@@ -15,8 +15,8 @@ use tokio::time::timeout;
 
 use crate::pair::talk::conversation::DEAD_LIMIT;
 use crate::pair::talk::session::{End, GREETING_MAX, Greeting, Key, LINE_MAX, Life, Verifier};
-use crate::pair::talk::session::{Session, Signer};
-use crate::pair::talk::word::Word;
+use crate::pair::talk::session::{PeerRefusal, Session, Signer};
+use crate::pair::talk::word::{NoWord, Word};
 
 /// Both greetings and both proofs take two ways over a network that works; a stranger that is
 /// slower has its connection no longer.
@@ -53,6 +53,8 @@ pub(super) enum What {
     },
     /// The peer says this.
     Said(Word),
+    /// It says something that only a later version understands.
+    PassedOver,
     /// It is over, for this reason.
     Ended(String),
 }
@@ -142,8 +144,12 @@ async fn hear(
         let silent = |_| format!("it said nothing for {} s", DEAD_LIMIT.as_secs());
         let line = line.map_err(silent)??;
         let text = verifier.open(&line).map_err(|why| why.to_string())?;
-        let word = Word::of_text(text).map_err(|why| why.to_string())?;
-        report(reports, link, What::Said(word)).await?;
+        let what = match Word::of_text(text) {
+            Ok(word) => What::Said(word),
+            Err(NoWord::Later) => What::PassedOver,
+            Err(NoWord::Rubbish) => return Err(PeerRefusal::Word.to_string()),
+        };
+        report(reports, link, what).await?;
     }
 }
 

@@ -75,6 +75,8 @@ pub(super) struct LinkOwner {
     link: Option<OpenLink>,
     /// The log's last word is that the peer is linked: of this life of the peer.
     said_up: Option<Life>,
+    /// The life of the peer of which the log says that words of it are passed over.
+    passed_over: Option<Life>,
     /// Why the last link ended that gave way, until something is said of what came of that.
     gave_way: Option<String>,
     last_link: u64,
@@ -123,6 +125,7 @@ impl LinkOwner {
             opening: Vec::new(),
             link: None,
             said_up: None,
+            passed_over: None,
             gave_way: None,
             last_link: 0,
             call: None,
@@ -417,7 +420,21 @@ impl LinkOwner {
                     self.said(word).await;
                 }
             }
+            What::PassedOver => self.passed_over(),
             What::Ended(why) => self.ended(id, why),
+        }
+    }
+
+    /// Once for each life of the peer's: only an update ends it.
+    fn passed_over(&mut self) {
+        let life = self.link.as_ref().map(|link| link.peer);
+        if life.is_some() && self.passed_over != life {
+            self.passed_over = life;
+            tracing::warn!(
+                peer = self.view.peer.name,
+                "the peer has a later version of lvsmon: what only that one understands is passed \
+                 over; update this director"
+            );
         }
     }
 

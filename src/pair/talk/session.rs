@@ -121,8 +121,8 @@ pub enum PeerRefusal {
     /// A later line has.
     #[error("a line is not from the peer, or not in its place")]
     Line,
-    /// A line of the peer's says nothing that we know.
-    #[error("it says something that this version does not understand")]
+    /// A line of the peer's is no word, of whichever version.
+    #[error("it says something that is not to be understood")]
     Word,
     /// Its `Hello` does not come first, or comes again.
     #[error("it says things out of order")]

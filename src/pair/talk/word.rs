@@ -1,16 +1,21 @@
 //! Which words do the directors have?
 //!
-//! One JSON value a line, inside a [`Session`](crate::pair::talk::Session). A word that this
-//! version does not know ends the connection; the greeting has the version. Every list is cut
-//! into lines of at most [`CHUNK_MAX`] bytes, and every text into what a person would write.
+//! One JSON value a line, inside a [`Session`](crate::pair::talk::Session). A word that only a
+//! later version has is passed over, so that two directors are linked while the second one waits
+//! for its update; what is no word at all ends the connection. Words that cannot be passed over
+//! need another version in the greeting. Every list is cut into lines of at most [`CHUNK_MAX`]
+//! bytes, and every text into what a person would write.
 
+use std::collections::BTreeMap;
+
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::pair::SaidRole;
 use crate::pair::talk::counted::Events;
 use crate::pair::talk::delivered::Delivery;
 use crate::pair::talk::event::{EventId, EventKind};
-use crate::pair::talk::session::{LINE_MAX, PeerRefusal};
+use crate::pair::talk::session::LINE_MAX;
 use crate::pair::talk::wishes::StampedWish;
 use crate::pair::talk::withdrawn::{ServerName, Withdrawn};
 use crate::time::Wall;
@@ -233,9 +238,54 @@ impl Word {
     ///
     /// # Errors
     ///
-    /// [`PeerRefusal::Word`]
-    pub fn of_text(text: &[u8]) -> Result<Self, PeerRefusal> {
-        serde_json::from_slice(text).map_err(|_| PeerRefusal::Word)
+    /// It is none of this version's.
+    pub fn of_text(text: &[u8]) -> Result<Self, NoWord> {
+        serde_json::from_slice(text).map_err(|_| NoWord::of_text(text))
+    }
+}
+
+/// What a line says that is no [`Word`] of this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoWord {
+    /// It has the form of one, and a name that this version does not know.
+    Later,
+    /// Nothing.
+    Rubbish,
+}
+
+/// The names of all words, as they stand on a line.
+const NAMES: [&str; 12] = [
+    "hello",
+    "whole",
+    "told",
+    "here",
+    "open",
+    "over",
+    "ended",
+    "gone",
+    "withdrawn",
+    "back",
+    "delivered",
+    "wishes",
+];
+
+impl NoWord {
+    fn of_text(text: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Bare(String),
+            WithContent(BTreeMap<String, IgnoredAny>),
+        }
+        let name = match serde_json::from_slice(text) {
+            Ok(Form::Bare(name)) => Some(name),
+            Ok(Form::WithContent(entry)) if entry.len() == 1 => entry.into_keys().next(),
+            _ => None,
+        };
+        match name {
+            Some(name) if !NAMES.contains(&name.as_str()) => Self::Later,
+            _ => Self::Rubbish,
+        }
     }
 }
 
@@ -292,5 +342,38 @@ mod tests {
         }
         assert_eq!(found, expected);
         assert!(lines.len() < 20);
+    }
+
+    #[test]
+    fn a_word_of_a_later_version_is_none_and_no_rubbish() {
+        let later = [r#""gust""#, r#"{"tide":[{"of":1}]}"#, r#"{"Over":[]}"#];
+        for text in later {
+            let found = Word::of_text(text.as_bytes());
+            assert_eq!(found, Err(NoWord::Later), "{text}");
+        }
+        let rubbish = [
+            "",
+            "{}",
+            "1",
+            "[\"gust\"]",
+            r#"{"tide":1"#,
+            r#"{"tide":1,"gust":2}"#,
+            r#"{"over":1}"#,
+            r#"{"hello":{}}"#,
+            r#""over""#,
+        ];
+        for text in rubbish {
+            let found = Word::of_text(text.as_bytes());
+            assert_eq!(found, Err(NoWord::Rubbish), "{text}");
+        }
+    }
+
+    /// Serde names all that it expects in place of a word that it does not know.
+    #[test]
+    fn no_word_is_taken_for_one_of_a_later_version() {
+        let expected = serde_json::from_str::<Word>(r#""gust""#).unwrap_err();
+        let expected = expected.to_string();
+        let named = expected.split('`').skip(1).step_by(2).skip(1);
+        assert_eq!(named.collect::<Vec<_>>(), NAMES, "{expected}");
     }
 }
