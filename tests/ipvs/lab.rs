@@ -196,16 +196,78 @@ fn go_through(runs: Vec<Run>, at_once: usize) {
 
 /// The scenarios that this run of the tests asks for: the lab does not know the others.
 fn asked_for(boot: &Boot) -> Vec<&'static str> {
-    let filters: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|arg| !arg.starts_with('-') && arg.parse::<u32>().is_err())
-        .collect();
-    let matches = |name: &str| {
-        let path = format!("ipvs::{}::in_the_lab::{name}", boot.name);
-        filters.is_empty() || filters.iter().any(|filter| path.contains(filter))
-    };
+    let asked = Asked::of(std::env::args().skip(1));
     let names = boot.scenarios.iter().map(|(name, _)| *name);
-    names.filter(|name| matches(name)).collect()
+    let is_asked = |name: &&str| asked.has(&format!("ipvs::{}::in_the_lab::{name}", boot.name));
+    names.filter(is_asked).collect()
+}
+
+/// Which tests the arguments of this program ask for, as its harness reads them.
+#[derive(Default)]
+struct Asked {
+    filters: Vec<String>,
+    skipped: Vec<String>,
+    is_exact: bool,
+}
+
+impl Asked {
+    fn of(args: impl IntoIterator<Item = String>) -> Self {
+        let mut asked = Self::default();
+        let mut args = args.into_iter();
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--skip" => asked.skipped.extend(args.next()),
+                "--exact" => asked.is_exact = true,
+                "--test-threads" | "--color" | "--format" | "--logfile" | "--shuffle-seed"
+                | "-Z" => drop(args.next()),
+                option if option.starts_with('-') => {
+                    asked
+                        .skipped
+                        .extend(option.strip_prefix("--skip=").map(str::to_owned));
+                }
+                _ => asked.filters.push(arg),
+            }
+        }
+        asked
+    }
+
+    fn has(&self, path: &str) -> bool {
+        let matches = |filter: &String| match self.is_exact {
+            true => path == filter,
+            false => path.contains(filter.as_str()),
+        };
+        let is_wanted = self.filters.is_empty() || self.filters.iter().any(matches);
+        is_wanted && !self.skipped.iter().any(matches)
+    }
+}
+
+#[test]
+fn a_run_asks_for_what_its_harness_would_run() {
+    let asks = |args: &str, path: &str| {
+        let args = args.split_whitespace().map(str::to_owned);
+        Asked::of(args).has(path)
+    };
+    let path = "ipvs::pair::in_the_lab::a";
+    let asked = [
+        "",
+        "pair",
+        "--test-threads 2 -q",
+        "x ipvs:: --nocapture",
+        "--skip x",
+        "--exact --skip pair ipvs::pair::in_the_lab::a",
+    ];
+    for args in asked {
+        assert!(asks(args, path), "{args}");
+    }
+    for args in [
+        "x",
+        "--skip pair",
+        "--skip=lab",
+        "pair --skip ipvs::",
+        "--exact pair",
+    ] {
+        assert!(!asks(args, path), "{args}");
+    }
 }
 
 fn prepare(boot: &'static Boot) -> Option<Run> {
