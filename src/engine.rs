@@ -107,6 +107,7 @@ use crate::engine::disabled::Disabled;
 use crate::engine::event::{Action, AlertKind, Ended, Event, Note, Purpose, Report, RunId};
 use crate::engine::going::Going;
 use crate::engine::history::Histories;
+use crate::engine::lead::Owed;
 use crate::engine::numbering::Numbering;
 use crate::engine::report::Heard;
 use crate::engine::saved::{Record, Saved};
@@ -147,8 +148,7 @@ pub struct Engine {
     latest: Latest,
     /// Hosts of which the address of before is to be looked at.
     former_due: BTreeSet<(ServiceId, HostName)>,
-    /// Hosts that were looked for and not looked at, since their names led nowhere.
-    nowhere: BTreeSet<(ServiceId, HostName)>,
+    owed: Owed,
     witnesses: Witnesses,
     depends: Depends,
     routes: Routes,
@@ -199,7 +199,7 @@ impl Engine {
             tripwires: Tripwires::default(),
             latest: Latest::default(),
             former_due: BTreeSet::new(),
-            nowhere: BTreeSet::new(),
+            owed: Owed::default(),
             witnesses: Witnesses::new(&model),
             depends: Depends::new(&model, &states),
             routes: Routes::new(&model),
@@ -247,8 +247,9 @@ impl Engine {
             Event::Trap(trap) => self.trapped(now, trap, &mut actions),
             Event::Tripped(wire) => self.tripped(now, wire),
             Event::Resolved(answers) => {
+                let before = self.bindings.answers();
                 actions.extend(self.bindings.resolved(&answers));
-                self.look_where_they_lead(now);
+                self.note_where(now, &answers, before);
             }
             // An alert counts once its call was started, whatever becomes of it (D33).
             Event::AlertDone { .. } => {}
@@ -334,7 +335,8 @@ impl Engine {
         let plan: Vec<(ServiceId, Duration)> = polled().collect();
         for (id, interval) in plan {
             let due = if self.bindings.decides(id) {
-                first.deciding(interval)
+                let due = first.deciding(interval);
+                self.behind_first_answers(id, due, clock)
             } else {
                 first.other(interval, &mut self.random)
             };
@@ -468,7 +470,7 @@ impl Engine {
         let Some(going) = self.running.remove(&run) else {
             return;
         };
-        self.note_nowhere(&going, &report);
+        self.note_unlooked(&going, &report);
         match going.purpose {
             Purpose::Slot => self.take_report(now, going, report, actions),
             Purpose::Recheck | Purpose::Trip | Purpose::Witness => {

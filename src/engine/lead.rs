@@ -1,14 +1,39 @@
-//! Where do checks of hosts go that are names, and who is checked again because a name leads
+//! Where do checks of hosts go that are names, and who is checked at once because a name leads
 //! somewhere else now? Which addresses a name has is for the bindings to know.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::engine::Engine;
-use crate::engine::event::{HostVerdict, Purpose, Report, Run};
+use crate::engine::event::{HostVerdict, Purpose, Report, Resolved, Run};
 use crate::engine::going::Going;
 use crate::lead::Lead;
 use crate::model::{HostName, ServiceId};
-use crate::time::Now;
+use crate::time::{Mono, Now};
+
+/// So long the first check after a restart waits for where names lead that had an address before:
+/// as long as one who has an old answer waits for a new one (`names`).
+const FIRST_ANSWERS_WITHIN: Duration = Duration::from_millis(500);
+
+/// Which checks are owed to what name servers answer.
+#[derive(Debug, Default)]
+pub(super) struct Owed {
+    /// Hosts that no check has looked at where their names lead now: found at no server, since the
+    /// name led nowhere, or at the address of before.
+    unlooked: BTreeSet<(ServiceId, HostName)>,
+    /// First runs that wait for answers, each with the time for which it was planned.
+    waiting: BTreeMap<ServiceId, Mono>,
+}
+
+impl Owed {
+    /// The services of another file have other places. What waits for answers comes by itself.
+    pub(super) fn renumber(&mut self, place: impl Fn(ServiceId) -> Option<ServiceId>) {
+        let unlooked = std::mem::take(&mut self.unlooked).into_iter();
+        let unlooked = unlooked.filter_map(|(old, host)| Some((place(old)?, host)));
+        self.unlooked = unlooked.collect();
+        self.waiting.clear();
+    }
+}
 
 impl Engine {
     /// The names among the hosts of a run are checked where they lead as far as is known here:
@@ -27,21 +52,39 @@ impl Engine {
         run.leads = led.collect();
     }
 
+    /// When a service is to run first that was planned for this time: what it finds at the address
+    /// that a name had before a restart would be taken for what it finds where the name leads now.
+    pub(super) fn behind_first_answers(&mut self, id: ServiceId, planned: Mono, now: Mono) -> Mono {
+        if !self.bindings.awaits_answers(id) {
+            return planned;
+        }
+        self.owed.waiting.insert(id, planned);
+        planned.max(now.after(FIRST_ANSWERS_WITHIN))
+    }
+
     /// A check of these hosts begins: of those whose names lead somewhere it finds out.
     pub(super) fn looks(&mut self, run: &Run) {
-        if run.purpose == Purpose::Former || self.nowhere.is_empty() {
+        if run.purpose == Purpose::Former {
+            return;
+        }
+        let Self { bindings, owed, .. } = self;
+        if run.purpose.is_slot() {
+            owed.waiting.remove(&run.service);
+            // Also those that it has not among its hosts: disabled ones, or of other hostgroups.
+            owed.unlooked
+                .retain(|(id, host)| *id != run.service || bindings.leads_nowhere(*id, host));
             return;
         }
         for host in run.names() {
-            if !self.bindings.leads_nowhere(run.service, &host) {
-                self.nowhere.remove(&(run.service, host));
+            if !owed.unlooked.is_empty() && !bindings.leads_nowhere(run.service, &host) {
+                owed.unlooked.remove(&(run.service, host));
             }
         }
     }
 
-    /// A check ended: which of its failures were found at no server, since the name had no address
-    /// when it began?
-    pub(super) fn note_nowhere(&mut self, going: &Going, report: &Report) {
+    /// A check ended: what did it not look at, since the name had no address when it began, or led
+    /// elsewhere?
+    pub(super) fn note_unlooked(&mut self, going: &Going, report: &Report) {
         if going.purpose == Purpose::Former {
             return;
         }
@@ -56,18 +99,40 @@ impl Engine {
                 HostVerdict::Up => false,
                 HostVerdict::Unknown(_) => continue,
             };
-            if was_nowhere {
-                self.nowhere.insert((id, one.host));
+            if was_nowhere || bindings.began_to_change(id, host, answers) {
+                self.owed.unlooked.insert((id, one.host));
             } else {
-                self.nowhere.remove(&(id, one.host));
+                self.owed.unlooked.remove(&(id, one.host));
             }
         }
     }
 
-    /// What was found at no server is no verdict on one, and the next slot may be an hour away: who
-    /// leads somewhere by now is looked at. A service that is at work comes to it when it ends.
+    /// Names were looked up, `before` so many answers had been heard. What is found where a name
+    /// leads from now on lets the changed address enter, and the one of before may be dead: the
+    /// next slot may be an hour away.
+    pub(super) fn note_where(&mut self, now: Now, answers: &[Resolved], before: u64) {
+        for Resolved { host, .. } in answers {
+            let changing = self.bindings.judges_of_changed(host, before);
+            let changing = changing.into_iter().map(|id| (id, host.clone()));
+            self.owed.unlooked.extend(changing);
+        }
+        let (bindings, waiting) = (&self.bindings, &self.owed.waiting);
+        let answered = waiting
+            .iter()
+            .filter(|&(&id, _)| !bindings.awaits_answers(id));
+        let answered: Vec<(ServiceId, Mono)> = answered.map(|(&id, &at)| (id, at)).collect();
+        for (id, planned) in answered {
+            self.owed.waiting.remove(&id);
+            self.timetable.bring_first_forward(id, planned);
+        }
+        self.look_where_they_lead(now);
+    }
+
+    /// What was found at no server, or where a name led before, is no verdict on the one where it
+    /// leads now: who leads somewhere by now is looked at. A service that is at work comes to it
+    /// when it ends.
     pub(super) fn look_where_they_lead(&mut self, now: Now) {
-        let found = self.nowhere.iter();
+        let found = self.owed.unlooked.iter();
         let found = found.filter(|(id, host)| !self.bindings.leads_nowhere(*id, host));
         let behind: BTreeSet<ServiceId> = found.map(|&(id, _)| id).collect();
         self.check_at_once(now, &behind);

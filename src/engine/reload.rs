@@ -46,10 +46,7 @@ impl Engine {
         self.latest.renumber(&model, place);
         // The next run of the slot looks at them again.
         self.former_due.clear();
-        let nowhere = std::mem::take(&mut self.nowhere).into_iter();
-        self.nowhere = nowhere
-            .filter_map(|(old, host)| Some((place(old)?, host)))
-            .collect();
+        self.owed.renumber(place);
         self.routes = Routes::new(&model);
         self.timetable.renumber(&places, model.services.len());
         let globals = &model.globals;

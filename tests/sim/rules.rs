@@ -171,6 +171,13 @@ impl Rules {
         self.started.clear();
     }
 
+    /// A new daemon: the runs of the former one died with it, and ids begin anew.
+    pub(crate) fn restarted(&mut self) {
+        self.going.clear();
+        self.beside.clear();
+        self.former.clear();
+    }
+
     /// What one step answered.
     pub(crate) fn check(
         &mut self,
@@ -233,7 +240,10 @@ impl Rules {
         assert!(is_single || others.is_empty(), "a second run of {name}");
         let mut checked = beside.iter().map(|run| &self.beside[run]);
         let is_twice = checked.any(|host| run.hosts.contains(host));
-        assert!(!is_twice, "a second check of a host of {name}");
+        assert!(
+            !is_twice,
+            "a second check of a host of {name}: {run:?} beside {beside:?}"
+        );
         if is_single {
             let [host] = run.hosts.as_slice() else {
                 panic!("a check beside a run is of one host: {run:?}");

@@ -251,6 +251,8 @@ impl World {
         }
         for action in &actions {
             match action {
+                // Checks beside those of a service hang.
+                Action::Start(run) if run.purpose.is_single() => {}
                 Action::Start(run) => {
                     let before = self
                         .running

@@ -60,20 +60,24 @@ struct Play {
     going: Option<Run>,
     /// Checks of single hosts beside it.
     beside: Vec<Run>,
+    journal: Saved,
 }
 
 impl Play {
     fn new(model: Model) -> Self {
-        let model = Arc::new(model);
-        let now = at(0.0);
+        Self::of_journal(Arc::new(model), Saved::default(), at(0.0))
+    }
+
+    fn of_journal(model: Arc<Model>, journal: Saved, now: Now) -> Self {
         let zone = TimeZone::UTC;
-        let engine = Engine::new(Arc::clone(&model), &Saved::default(), 1, zone, now);
+        let engine = Engine::new(Arc::clone(&model), &journal, 1, zone, now);
         let mut play = Self {
             engine,
             model,
             now,
             going: None,
             beside: Vec::new(),
+            journal,
         };
         play.tell(Event::Start);
         play
@@ -117,6 +121,7 @@ impl Play {
 
     fn tell(&mut self, event: Event) -> Vec<Action> {
         let actions = self.engine.handle(self.now, event);
+        fixture::write(&mut self.journal, &actions);
         for action in &actions {
             if let Action::Stop(run) = action {
                 self.beside.retain(|it| it.id != *run);

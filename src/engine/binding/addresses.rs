@@ -192,6 +192,12 @@ impl Addresses {
         }
     }
 
+    /// Whether a name has an address from before a restart, and no answer has come yet.
+    pub(super) fn is_unanswered(&self, host: &HostName) -> bool {
+        let name = self.names.get(host);
+        name.is_some_and(|it| it.answer.is_none() && it.current().iter().any(Option::is_some))
+    }
+
     /// Whether a name of ours never had an address of these families.
     pub(super) fn is_addressless(&self, host: &HostName, families: &BTreeSet<Family>) -> bool {
         let is_found = |name: &Name| {

@@ -61,6 +61,38 @@ impl Bindings {
         self.addresses.led_elsewhere(host, &families, answers)
     }
 
+    /// Whether the address of a name changed that is this service's to judge, after so many answers
+    /// had been heard: what a check found that began then is not about the changed one.
+    pub(crate) fn began_to_change(
+        &self,
+        service: ServiceId,
+        host: &HostName,
+        answers: Tick,
+    ) -> bool {
+        self.changes(service, host) && self.led_elsewhere(service, host, answers)
+    }
+
+    /// The services whose to judge the address of a name is that changed after so many answers had
+    /// been heard.
+    pub(crate) fn judges_of_changed(&self, host: &HostName, answers: Tick) -> BTreeSet<ServiceId> {
+        if !self.addresses.is_any_changing() {
+            return BTreeSet::new();
+        }
+        let families = [Family::V4, Family::V6].into_iter();
+        let judges = families.flat_map(|family| self.all_parts_about(host, family));
+        let judges: BTreeSet<ServiceId> = judges.map(|(service, _)| service).collect();
+        let changed = |&id: &ServiceId| self.began_to_change(id, host, answers);
+        judges.into_iter().filter(changed).collect()
+    }
+
+    /// Whether a name that is this service's to judge had an address before a restart, and nobody
+    /// has said since where it leads.
+    pub(crate) fn awaits_answers(&self, service: ServiceId) -> bool {
+        let members = self.model.hostgroup(service).members.iter();
+        let mut awaited = members.filter(|it| self.addresses.is_unanswered(&it.host));
+        awaited.any(|it| !self.families_of(service, &it.host).is_empty())
+    }
+
     /// Whether a name never had an address that is this service's to judge.
     pub(super) fn is_addressless(&self, service: ServiceId, host: &HostName) -> bool {
         let families = self.families_of(service, host);

@@ -74,9 +74,13 @@ impl Staying {
         let usual = usual.filter(|_| sight.is_left_behind);
         let in_now = sight.found.filter(|found| found.weight > Weight(0));
         let (stay, is_news) = match (self.stay, in_now) {
-            (Stay::Back(_) | Stay::Wished(_, Some(_)), _) | (Stay::Wished(_, None), None) => {
+            (Stay::Back(_), None)
+            | (Stay::Wished(_, Some(_)), _)
+            | (Stay::Wished(_, None), None) => {
                 return false;
             }
+            // It is back: whoever takes it out from now on means it.
+            (Stay::Back(_), Some(found)) => (Stay::Seen(*found), true),
             (Stay::Wished(effect, None), Some(found)) => (Stay::Wished(effect, Some(*found)), true),
             (Stay::AsFound | Stay::Seen(_), Some(found)) => (Stay::Seen(*found), false),
             (Stay::Seen(settings), None) if sight.is_emptied => (Stay::Back(settings), true),

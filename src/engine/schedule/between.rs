@@ -55,4 +55,14 @@ impl Timetable {
         self.slots[service.index()].due = before.min(clock);
         self.set_timer(service, clock);
     }
+
+    /// The first run of a service comes when it was planned for, or now: nothing keeps it any more.
+    /// Nothing for a service that runs, waits or is held back.
+    pub(crate) fn bring_first_forward(&mut self, service: ServiceId, planned: Mono) {
+        let slot = self.slots[service.index()];
+        let is_held = self.held.contains(&service);
+        if !is_held && matches!(slot.stage, Stage::Timed(_)) && planned < slot.due {
+            self.plan(service, planned);
+        }
+    }
 }

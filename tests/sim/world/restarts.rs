@@ -170,7 +170,7 @@ impl World {
         let gone = Duration::from_secs(self.random.u64(0..30));
         self.time = self.time.after(gone);
         self.origin = self.time;
-        self.rules.going.clear();
+        self.rules.restarted();
         self.runs.clear();
         self.wires.restarted();
         self.troubles.restarted();

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config;
+use crate::engine::event::{Target, Wish};
 use crate::lead::Lead;
 use crate::lvs::Family;
 
@@ -421,4 +422,109 @@ fn a_connection_to_a_name_without_an_address_is_told_its_family() {
     let (_, actions) = play.check(&[]);
     let lead = held(&actions)[0].lead.clone();
     assert_eq!(lead, Some(Lead::Within(Family::V4)));
+}
+
+#[test]
+fn where_a_name_leads_now_is_looked_at_at_once() {
+    let mut play = Play::of_names();
+    play.leads("w1", "10.1.0.2");
+    assert_eq!(
+        (play.goes_to(), play.former()),
+        ("10.1.0.2".into(), vec!["10.1.0.1".into()])
+    );
+    play.end_former(REFUSED);
+    play.end(&[]);
+    assert!(play.is_in("10.1.0.2") && !play.is_in("10.1.0.1"));
+    // The grid of the slots stays, and the same answer again is no news.
+    let began = play.now.mono;
+    play.leads("w1", "10.1.0.2");
+    assert!(play.going.is_none());
+    assert_eq!(play.wait().since(began), seconds(60));
+    // A check that goes to the one of before says nothing about the one that is next.
+    play.leads("w1", "10.1.0.3");
+    assert_eq!((play.goes_to(), play.beside.len()), ("10.1.0.2".into(), 0));
+    play.end(&["w1"]);
+    assert_eq!(
+        (play.goes_to(), play.former()),
+        ("10.1.0.3".into(), vec!["10.1.0.2".into()])
+    );
+    play.end(&[]);
+    assert!(play.is_in("10.1.0.3") && !play.is_in("10.1.0.2"));
+    // Where that is not good either, the next slot is time enough.
+    play.beside.clear();
+    play.leads("w1", "10.1.0.4");
+    play.end(&["w1"]);
+    assert!(play.going.is_none());
+}
+
+#[test]
+fn failures_go_on_being_counted_where_a_name_led_before() {
+    let mut play = Play::of_names();
+    play.wait();
+    play.end(&["w1"]);
+    assert!(play.is_in("10.1.0.1"), "once is not twice");
+    let began = play.now.mono;
+    play.leads("w1", "10.1.0.2");
+    play.end_former(REFUSED);
+    play.end(&["w1"]);
+    let again = play.wait_for_former();
+    assert_eq!(again.since(began), std::time::Duration::from_millis(500));
+    play.end_former(REFUSED);
+    assert!(!play.is_in("10.1.0.1") && play.is_in("10.1.0.9"));
+}
+
+impl Play {
+    /// The daemon is killed, and starts a second later.
+    fn restarted(self) -> Self {
+        let now = Now {
+            mono: self.now.mono.after(seconds(1)),
+            wall: self.now.wall.after(seconds(1)),
+        };
+        Self::of_journal(self.model, self.journal, now)
+    }
+}
+
+#[test]
+fn the_first_check_after_a_restart_goes_where_names_lead_by_then() {
+    let mut play = Play::of_names().restarted();
+    let began = play.now.mono;
+    assert!(play.going.is_none(), "nobody knows yet where w1 leads");
+    play.look();
+    play.leads("w1", "10.1.0.2");
+    assert_eq!((play.goes_to(), play.now.mono), ("10.1.0.2".into(), began));
+    play.end(&[]);
+    assert!(play.is_in("10.1.0.2") && !play.is_in("10.1.0.1"));
+
+    // Nobody answers.
+    let mut play = play.restarted();
+    play.look();
+    let began = play.now.mono;
+    assert_eq!(
+        play.wait().since(began),
+        std::time::Duration::from_millis(500)
+    );
+    assert_eq!(play.goes_to(), "10.1.0.2");
+    // An answer that comes late.
+    play.leads("w1", "10.1.0.3");
+    play.end(&["w1"]);
+    assert_eq!(play.goes_to(), "10.1.0.3");
+    play.end(&[]);
+    assert!(play.is_in("10.1.0.3"));
+    // One without an address is an answer.
+    let mut play = play.restarted();
+    let (host, answer) = (HostName::new("w1"), Err("no server answers".to_owned()));
+    play.tell(Event::Resolved(vec![Resolved { host, answer }]));
+    assert_eq!(play.goes_to(), "10.1.0.3");
+}
+
+#[test]
+fn a_host_that_is_not_checked_brings_no_check_forward_for_ever() {
+    let mut play = Play::of_names();
+    let user = "joe".to_owned();
+    let target = Target::Hosts(vec![HostName::new("w1")]);
+    play.tell(Event::Operator(Wish::Disable { target, user }));
+    play.leads("w1", "10.1.0.2");
+    let began = play.now.mono;
+    play.end(&[]);
+    assert_eq!(play.wait().since(began), seconds(60));
 }

@@ -253,3 +253,35 @@ fn what_the_kernel_does_not_have_is_not_shown_as_held() {
         assert!(why.is_err());
     }
 }
+
+#[test]
+fn what_a_person_took_out_stays_out_though_others_had_emptied_the_table_before() {
+    for (by, kind) in WAYS.into_iter().flat_map(|by| [(by, 0), (by, 1)]) {
+        let mut story = held(by, kind, "", |_| {});
+        story.settles("1=5 2=5");
+        story.kernel = Table::new();
+        story.settles("1=5 2=5");
+        story.waits(600.0, "1=5 2=5");
+        let vs = VS.parse().unwrap();
+        let servers = &mut story.kernel.get_mut(&vs).unwrap().servers;
+        servers.remove(&rs("10.1.0.1"));
+        story.settles("2=5");
+        // Also where the table is emptied once more.
+        story.kernel = Table::new();
+        story.settles("2=5");
+    }
+}
+
+#[test]
+fn what_a_person_took_out_behind_a_wish_stays_out() {
+    let mut story = held(By::Reload, 1, "", |_| {});
+    story.settles("1=5 2=5");
+    story.says("10.1.0.1", ManualWish::Quiesce, None).unwrap();
+    story.settles("1=0 2=5");
+    story.farm().enables("10.1.0.1").unwrap();
+    story.settles("1=5 2=5");
+    let vs = VS.parse().unwrap();
+    let servers = &mut story.kernel.get_mut(&vs).unwrap().servers;
+    servers.remove(&rs("10.1.0.1"));
+    story.settles("2=5");
+}
