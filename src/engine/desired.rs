@@ -171,6 +171,8 @@ pub struct SectionView {
     pub min_live: usize,
     /// Who serves its clients; none while that is not known.
     pub by: Option<ServedBy>,
+    /// In by `min_live`, although they failed or their checks give them weight 0.
+    pub kept: usize,
 }
 
 /// How the checks of a real server went lately, as a section counts them.

@@ -300,11 +300,10 @@ impl Engine {
             return;
         };
         let span = Readable(told.began.moment.ago(now));
-        let is_served = match self.bindings.served_by(section.key) {
-            Some(ServedBy::Fallback | ServedBy::Nobody) => false,
-            Some(ServedBy::Servers | ServedBy::TooFew | ServedBy::NobodyYet) | None => true,
-        };
-        let mut text = format!("{}, after {span}", trouble.over(section.key, is_served));
+        let served = self.bindings.served_by(section.key);
+        let serving = self.bindings.kept_out(section.key).serving;
+        let over = trouble.over(section.key, served, serving);
+        let mut text = format!("{over}, after {span}");
         let in_table = self.bindings.in_table(section.key);
         if let (InTable::Unreadable(_), true) = (&in_table, trouble.is_of_servers()) {
             text.push_str(&in_table.but());
@@ -391,27 +390,28 @@ impl Engine {
 
 impl Bindings {
     /// The troubles that a section has now; none where that is not known. Where nobody serves yet
-    /// nobody serves again: what was told of its servers goes on. So it does where only servers
-    /// without a verdict are a reason against it.
+    /// nobody serves again: what was told of its servers goes on. So does what is worse than what
+    /// is so, where only servers without a verdict are a reason against it.
     fn troubles(&self, key: VirtualServiceKey, told: &Troubles) -> Option<BTreeSet<Trouble>> {
         let served = self.served_by(key)?;
-        let grade = |it: Trouble| Trouble::ALL.into_iter().position(|of| of == it);
-        let at_worst = self
-            .served_at_worst(key)
-            .and_then(Trouble::of)
-            .and_then(grade);
-        let goes_on = |it: &Trouble| match served {
-            ServedBy::NobodyYet => it.is_of_servers() && told.contains_key(&(key, *it)),
-            ServedBy::Servers if it.is_of_servers() && at_worst >= grade(*it) => {
-                told.contains_key(&(key, *it))
+        let was_told = |it: &Trouble| it.is_of_servers() && told.contains_key(&(key, *it));
+        let grade = |it: Option<Trouble>| Trouble::ALL.into_iter().position(|of| Some(of) == it);
+        let (now, at_worst) = (Trouble::of(served), self.served_at_worst(key));
+        let at_worst = grade(at_worst.and_then(Trouble::of));
+        let is_worse = |it: &Trouble| {
+            let grade = [grade(now), grade(Some(*it)), at_worst];
+            was_told(it) && grade[0] < grade[1] && grade[1] <= grade[2]
+        };
+        let of_servers: Vec<Trouble> = match served {
+            ServedBy::NobodyYet => Trouble::ALL.into_iter().filter(was_told).collect(),
+            ServedBy::Servers | ServedBy::TooFew => {
+                let worse = Trouble::ALL.into_iter().find(is_worse);
+                worse.or(now).into_iter().collect()
             }
-            ServedBy::Servers | ServedBy::TooFew | ServedBy::Fallback | ServedBy::Nobody => {
-                Trouble::of(served) == Some(*it)
-            }
+            ServedBy::Fallback | ServedBy::Nobody => now.into_iter().collect(),
         };
         let contested = self.is_contested(key).then_some(Trouble::Contested);
-        let of_servers = Trouble::ALL.into_iter().filter(goes_on);
-        Some(of_servers.chain(contested).collect())
+        Some(of_servers.into_iter().chain(contested).collect())
     }
 }
 

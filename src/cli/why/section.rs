@@ -52,10 +52,13 @@ fn others(section: &SectionRow) -> (Option<Tone>, String) {
             (Some(Tone::Bad), format!("; the fallback {fallback} serves"))
         }
         (Some(ServedRow::Fallback), None) => (Some(Tone::Bad), "; the fallback serves".to_owned()),
-        (Some(ServedRow::TooFew), _) => (
-            Some(Tone::Bad),
-            "; min_live keeps the last ones in".to_owned(),
-        ),
+        (Some(ServedRow::TooFew), _) => {
+            let kept = match section.kept {
+                0 => "; there is none that min_live may keep in",
+                _ => "; min_live keeps the last ones in",
+            };
+            (Some(Tone::Bad), kept.to_owned())
+        }
         (Some(ServedRow::Nobody), _) => (Some(Tone::Bad), "; nothing serves".to_owned()),
         (Some(ServedRow::NobodyYet), _) => (
             Some(Tone::Odd),
@@ -76,10 +79,12 @@ fn others_wanted(section: &SectionRow) -> (Option<Tone>, String) {
             format!("; the fallback {fallback} is wanted to serve")
         }
         (Some(ServedRow::Fallback), None) => "; the fallback is wanted to serve".to_owned(),
-        (Some(ServedRow::TooFew), _) => "; min_live wants the last ones in".to_owned(),
+        (Some(ServedRow::TooFew), _) if section.kept > 0 => {
+            "; min_live wants the last ones in".to_owned()
+        }
         (Some(ServedRow::Nobody), _) => "; nothing else is wanted in their place".to_owned(),
         (Some(ServedRow::Servers), Some(fallback)) => format!("; fallback {fallback} not wanted"),
-        (Some(ServedRow::NobodyYet | ServedRow::Servers) | None, _) => as_it_is,
+        (Some(ServedRow::NobodyYet | ServedRow::Servers | ServedRow::TooFew) | None, _) => as_it_is,
     };
     (tone, text)
 }
@@ -97,9 +102,10 @@ mod tests {
             first: first.iter().map(ToString::to_string).collect(),
         };
         let none = servers(&[], 0);
-        let said = |served_by, missing: &ServersRow, unwanted: &ServersRow| {
+        let said = |(served_by, kept), missing: &ServersRow, unwanted: &ServersRow| {
             let section = SectionRow {
                 served_by: Some(served_by),
+                kept,
                 fallback: Some("10.0.0.1:81".to_owned()),
                 missing: missing.clone(),
                 unwanted: unwanted.clone(),
@@ -110,14 +116,14 @@ mod tests {
         let (one, many) = (servers(&["A"], 0), servers(&["B", "C"], 4));
         for (served_by, missing, unwanted, tone, text) in [
             (
-                ServedRow::Servers,
+                (ServedRow::Servers, 0),
                 &none,
                 &none,
                 None,
                 "2 of 9 real servers serve, min_live 1; fallback 10.0.0.1:81 not in use",
             ),
             (
-                ServedRow::Servers,
+                (ServedRow::Servers, 0),
                 &one,
                 &none,
                 Some(Tone::Bad),
@@ -125,7 +131,7 @@ mod tests {
                  wanted; but new connections do not reach A",
             ),
             (
-                ServedRow::Servers,
+                (ServedRow::Servers, 0),
                 &none,
                 &one,
                 Some(Tone::Odd),
@@ -133,7 +139,7 @@ mod tests {
                  wanted; but new connections reach A",
             ),
             (
-                ServedRow::Fallback,
+                (ServedRow::Fallback, 0),
                 &one,
                 &many,
                 Some(Tone::Bad),
@@ -141,7 +147,7 @@ mod tests {
                  wanted to serve; but new connections do not reach A, and reach B, C and 4 more",
             ),
             (
-                ServedRow::Nobody,
+                (ServedRow::Nobody, 0),
                 &none,
                 &many,
                 Some(Tone::Bad),
@@ -149,7 +155,7 @@ mod tests {
                  their place; but new connections reach B, C and 4 more",
             ),
             (
-                ServedRow::TooFew,
+                (ServedRow::TooFew, 1),
                 &many,
                 &none,
                 Some(Tone::Bad),
@@ -159,6 +165,22 @@ mod tests {
         ] {
             let expected = (tone, text.to_owned());
             assert_eq!(said(served_by, missing, unwanted), expected);
+        }
+    }
+
+    #[test]
+    fn the_section_line_says_whether_min_live_keeps_anybody_in() {
+        for (kept, expected) in [
+            (1, "min_live 1; min_live keeps the last ones in"),
+            (0, "min_live 1; there is none that min_live may keep in"),
+        ] {
+            let section = SectionRow {
+                served_by: Some(ServedRow::TooFew),
+                kept,
+                ..section()
+            };
+            let expected = format!("2 of 9 real servers serve, {expected}");
+            assert_eq!(whole(&section, LookRow::Read), (Some(Tone::Bad), expected));
         }
     }
 }

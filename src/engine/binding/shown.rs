@@ -130,11 +130,13 @@ impl Bindings {
                 && wish.is_some_and(|wish| self.takes_clients((section.key, server), wish))
         };
         let declared = section.servers.len();
+        let kept = state.roles.values();
         SectionView {
             serving: state.roles.iter().filter(serves).count(),
             declared,
             min_live: section.min_live.of(declared),
             by: state.by,
+            kept: kept.filter(|it| **it == ServerRole::Kept).count(),
         }
     }
 

@@ -198,6 +198,7 @@ impl Bindings {
             .filter(|it| it.zero_by.is_some() && !is_taken(it));
         let is_fallback =
             |view: &RealServerView| view.server.is_some_and(|it| self.is_fallback(key, it));
+        let whole = views.iter().find_map(|view| view.section);
         // Of these no verdict is to come.
         let is_unheard = |view: &&RealServerView| {
             let is_silent = view.role.is_some_and(ServerRole::is_untested);
@@ -209,6 +210,8 @@ impl Bindings {
             zero: zero.filter(|it| !is_fallback(it)).count(),
             addressless: places.filter(|place| place.server.is_none()).count(),
             of: section.as_ref().map_or(0, |section| section.declared),
+            staying: whole.map_or(0, |section| section.kept),
+            serving: whole.map_or(0, |section| section.serving),
         }
     }
 

@@ -28,7 +28,8 @@ pub enum SectionNews {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trouble {
-    /// Fewer real servers are healthy than `min_live` asks for; the last ones stay in.
+    /// Fewer real servers are healthy and take clients than `min_live` asks for; the last ones that
+    /// failed stay in, where there are any that may.
     TooFew,
     /// No real server is healthy; the fallback serves.
     Fallback,
@@ -40,7 +41,8 @@ pub enum Trouble {
 
 const ZERO: &str = "weight 0 by their checks or in the file";
 
-/// How many of a section's real servers are kept from its clients without having failed.
+/// How many of a section's real servers are kept from its clients without having failed, and how
+/// many take clients all the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeptOut {
     /// By operators: `disable`, `drain`, `quiesce` or `weight 0`.
@@ -53,6 +55,10 @@ pub struct KeptOut {
     pub unheard: usize,
     /// Of so many in the file.
     pub of: usize,
+    /// In by `min_live`, although they failed or their checks give them weight 0.
+    pub staying: usize,
+    /// These serve, and nobody withdraws them.
+    pub serving: usize,
 }
 
 impl KeptOut {
@@ -64,6 +70,8 @@ impl KeptOut {
             addressless,
             unheard,
             of,
+            staying: _,
+            serving: _,
         } = self;
         let failed = of.saturating_sub(count + zero + addressless + unheard);
         let others = match (unheard, failed) {
@@ -105,6 +113,20 @@ impl KeptOut {
             (None, _) => Some(format!("{zero} of {of} have {ZERO}{others}")),
             (Some(wished), 0) => Some(format!("{wished}{others}")),
             (Some(wished), _) => Some(format!("{wished}, {zero} have {ZERO}{others}")),
+        }
+    }
+
+    /// What keeps real servers from clients, where none that failed stays in their place.
+    fn reasons(self) -> String {
+        let (zero, addressless, of) = (self.zero, self.addressless, self.of);
+        let zero = (zero > 0).then(|| format!("{zero} of {of} have {ZERO}"));
+        let addressless = (addressless > 0)
+            .then(|| format!("the names of {addressless} of {of} have no usable address"));
+        let reasons = self.by_operators().into_iter();
+        let reasons: Vec<String> = reasons.chain(zero).chain(addressless).collect();
+        match reasons.is_empty() {
+            true => String::new(),
+            false => format!(": {}", reasons.join(", ")),
         }
     }
 
@@ -170,32 +192,13 @@ impl Trouble {
     ) -> String {
         let key = section.key;
         let is_so = matches!(in_table, InTable::AsWanted | InTable::Stays(_));
-        let (stay, serves) = match is_so {
-            true => ("stay in", "serves"),
-            false => ("are wanted to stay in", "is wanted to serve"),
+        let serves = match is_so {
+            true => "serves",
+            false => "is wanted to serve",
         };
         let but = in_table.but();
         match self {
-            Self::TooFew => {
-                let least = match section.min_live {
-                    MinLive::Count(count) => count.to_string(),
-                    MinLive::Percent(percent) => format!("{percent}%"),
-                };
-                let wished = kept_out.by_operators();
-                let wished = wished.map_or_else(String::new, |it| format!(" ({it})"));
-                match kept_out.zero {
-                    0 => format!(
-                        "virtual service {key} has fewer healthy real servers than min_live \
-                         {least}{wished}: the last ones that failed {stay}{but}"
-                    ),
-                    zero => format!(
-                        "virtual service {key} has fewer real servers that take clients than \
-                         min_live {least}{wished}, {zero} have {ZERO}: first those with weight 0 \
-                         by their checks {stay} with their own weight, then the last ones that \
-                         failed{but}"
-                    ),
-                }
-            }
+            Self::TooFew => too_few(section, kept_out, is_so, &but),
             Self::Fallback => {
                 let host = section.fallback.as_ref();
                 let host =
@@ -220,18 +223,60 @@ impl Trouble {
         }
     }
 
-    /// What a person is told when it is over; `is_served` tells whether real servers are to serve.
-    /// The table follows behind it, so that these words are of what is decided only.
-    pub(crate) fn over(self, key: VirtualServiceKey, is_served: bool) -> String {
-        match self {
-            Self::TooFew if !is_served => {
-                format!("virtual service {key} has no real server left that min_live keeps in")
-            }
-            Self::TooFew => format!("virtual service {key} has enough healthy real servers again"),
-            Self::Fallback => format!("virtual service {key} needs its fallback no more"),
-            Self::NoServer => format!("virtual service {key} has somebody to serve it again"),
-            Self::Contested => format!("virtual service {key} is changed by nobody else any more"),
-        }
+    /// What a person is told when it is over, and the section is served so then, by so many that
+    /// are healthy. What may be worse now is an alarm of its own. The table follows behind it, so
+    /// that these words are of what is decided only.
+    pub(crate) fn over(
+        self,
+        key: VirtualServiceKey,
+        served: Option<ServedBy>,
+        serving: usize,
+    ) -> String {
+        let has_healthy = match served {
+            Some(ServedBy::Fallback | ServedBy::Nobody) => false,
+            Some(ServedBy::TooFew) => serving > 0,
+            Some(ServedBy::Servers | ServedBy::NobodyYet) | None => true,
+        };
+        let now = match (self, has_healthy) {
+            (Self::TooFew, true) => "has enough healthy real servers again",
+            (Self::TooFew, false) => "has no real server left that serves",
+            (Self::Fallback, _) => "needs its fallback no more",
+            (Self::NoServer, _) => "has somebody to serve it again",
+            (Self::Contested, _) => "is changed by nobody else any more",
+        };
+        format!("virtual service {key} {now}")
+    }
+}
+
+/// What a person is told where fewer take clients than `min_live` asks for; `but` is what stands
+/// behind it.
+fn too_few(section: &DeclaredService, kept_out: KeptOut, is_so: bool, but: &str) -> String {
+    let key = section.key;
+    let least = match section.min_live {
+        MinLive::Count(count) => count.to_string(),
+        MinLive::Percent(percent) => format!("{percent}%"),
+    };
+    let (has, stay) = match is_so {
+        true => ("has", "stay in"),
+        false => ("is wanted to have", "are wanted to stay in"),
+    };
+    let wished = kept_out.by_operators();
+    let wished = wished.map_or_else(String::new, |it| format!(" ({it})"));
+    match (kept_out.staying, kept_out.zero) {
+        (0, _) => format!(
+            "virtual service {key} {has} fewer real servers that take clients than min_live \
+             {least}{}{but}",
+            kept_out.reasons()
+        ),
+        (_, 0) => format!(
+            "virtual service {key} has fewer healthy real servers than min_live \
+             {least}{wished}: the last ones that failed {stay}{but}"
+        ),
+        (_, zero) => format!(
+            "virtual service {key} has fewer real servers that take clients than min_live \
+             {least}{wished}, {zero} have {ZERO}: first those with weight 0 by their checks {stay} \
+             with their own weight, then the last ones that failed{but}"
+        ),
     }
 }
 
@@ -254,6 +299,31 @@ fn nobody_serves(key: VirtualServiceKey, kept_out: KeptOut, is_so: bool, but: &s
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_is_said_what_keeps_servers_out_where_none_that_failed_stays() {
+        for (count, zero, addressless, expected) in [
+            (0, 0, 0, ""),
+            (2, 0, 0, ": operators keep 2 of 4 from their clients"),
+            (0, 1, 0, ": 1 of 4 have Z"),
+            (
+                1,
+                0,
+                2,
+                ": operators keep 1 of 4 from their clients, the names of 2 of 4 have no usable \
+                 address",
+            ),
+        ] {
+            let kept_out = KeptOut {
+                count,
+                zero,
+                addressless,
+                of: 4,
+                ..KeptOut::default()
+            };
+            assert_eq!(kept_out.reasons(), expected.replace('Z', ZERO));
+        }
+    }
 
     #[test]
     fn it_is_said_what_became_of_all_where_none_takes_clients() {
@@ -320,6 +390,7 @@ mod tests {
                 addressless,
                 unheard,
                 of,
+                ..KeptOut::default()
             };
             let expected = expected.replace('Z', ZERO);
             let found = kept_out.and_the_others().unwrap_or_default();

@@ -45,7 +45,8 @@ pub enum ServedBy {
     /// As many as `min_live` asks for, or more.
     #[default]
     Servers,
-    /// Fewer are healthy than `min_live` asks for; the last ones that failed stay.
+    /// Fewer are healthy and take clients than `min_live` asks for; the last ones that failed stay,
+    /// but those that operators, weight 0 in the file or a missing address keep out.
     TooFew,
     /// None is healthy and takes clients: the fallback.
     Fallback,
@@ -127,10 +128,11 @@ pub(crate) fn live(servers: &[ServerStanding], min_live: usize, fallback: Fallba
     let last_ones = spent.into_iter().chain(unheard).chain(withdrawn);
     let mut kept: Vec<usize> = last_ones.take(wanted).collect();
     kept.sort_unstable();
-    let by = if kept.iter().any(is_failing) {
-        ServedBy::TooFew
-    } else if serving + kept.len() == 0 {
+    let not_failing = kept.iter().filter(|place| !is_failing(place)).count();
+    let by = if serving + kept.len() == 0 {
         nobody
+    } else if serving + not_failing < min_live {
+        ServedBy::TooFew
     } else {
         ServedBy::Servers
     };
@@ -162,7 +164,7 @@ mod tests {
     fn the_last_withdrawn_stay_until_nobody_serves_and_a_fallback_is_there() {
         use FallbackUse::{HeldBack, None, NotYet, Ready};
         use ServedBy::{Fallback, Nobody, NobodyYet, Servers, TooFew};
-        let cases: [(&str, usize, FallbackUse, &[usize], ServedBy); 41] = [
+        let cases: [(&str, usize, FallbackUse, &[usize], ServedBy); 45] = [
             ("+++", 0, None, &[], Servers),
             ("+1+", 2, None, &[], Servers),
             ("+12", 1, Ready, &[], Servers),
@@ -199,6 +201,10 @@ mod tests {
             ("1-2", 2, None, &[1, 2], TooFew),
             ("1-2", 1, Ready, &[], Fallback),
             ("+1-", 2, Ready, &[2], Servers),
+            ("+xx", 2, None, &[], TooFew),
+            ("+xx", 1, None, &[], Servers),
+            ("+x1", 3, Ready, &[2], TooFew),
+            ("+-x", 3, None, &[1], TooFew),
             ("--", 0, Ready, &[], Fallback),
             ("--", 0, None, &[], Nobody),
             ("--", 0, NotYet, &[], NobodyYet),

@@ -32,6 +32,8 @@ use crate::time::{Mono, Wall};
 
 use super::{ServedBy, servers, young};
 
+mod wished;
+
 const VS: &str = "10.0.0.3:80/tcp";
 
 fn section() -> DeclaredService {
@@ -1003,7 +1005,9 @@ fn listed(actions: &[Action]) -> Vec<String> {
 
 #[test]
 fn an_alert_lists_who_is_out_and_who_is_in_and_why() {
-    let mut director = Director::start(with_fallback(), Saved::default(), Table::new(), 0.0);
+    let mut model = with_fallback();
+    model.virtual_services[0].min_live = MinLive::Count(1);
+    let mut director = Director::start(model, Saved::default(), Table::new(), 0.0);
     director.reports(&fixture::exited(0, ""));
     let order = Order {
         aim: Aim {

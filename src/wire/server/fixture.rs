@@ -36,6 +36,7 @@ pub(crate) fn section() -> SectionRow {
         serving: 2,
         declared: 9,
         min_live: 1,
+        kept: 0,
         served_by: None,
         fallback: None,
         missing: ServersRow::default(),

@@ -29,6 +29,9 @@ pub struct SectionRow {
     pub declared: usize,
     /// At least so many stay in.
     pub min_live: usize,
+    /// So many `min_live` keeps in.
+    #[serde(default)]
+    pub kept: usize,
     /// Who serves its clients; none while that is not known.
     pub served_by: Option<ServedRow>,
     /// The fallback as `HOST:PORT`; none where there is none.
@@ -109,7 +112,7 @@ pub enum RoleRow {
 pub enum ServedRow {
     /// As many as `min_live` asks for, or more.
     Servers,
-    /// Fewer; the last ones stay.
+    /// Fewer; the last ones that failed stay, where there are any that may.
     TooFew,
     /// None is healthy: the fallback.
     Fallback,
@@ -188,6 +191,7 @@ pub(super) fn row(
         serving: whole.serving,
         declared: whole.declared,
         min_live: whole.min_live,
+        kept: whole.kept,
         served_by: whole.by.map(served),
         fallback: fallback.map(|it| it.host.with_port(it.port)),
     })

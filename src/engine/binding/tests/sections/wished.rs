@@ -150,7 +150,7 @@ fn the_alarm_of_a_section_says_how_many_operators_keep_out() {
     }
     let few = text(&mut story, Trouble::TooFew);
     assert!(
-        few.contains("(operators keep 3 of 3 from their clients)"),
+        few.contains("operators keep 3 of 3 from their clients"),
         "{few}"
     );
 }
