@@ -240,7 +240,11 @@ impl Trouble {
         let now = match (self, has_healthy) {
             (Self::TooFew, true) => "has enough healthy real servers again",
             (Self::TooFew, false) => "has no real server left that serves",
-            (Self::Fallback, _) => "needs its fallback no more",
+            (Self::Fallback, true) => "needs its fallback no more",
+            (Self::Fallback, false) => "is to be served by its fallback no more",
+            (Self::NoServer, false) if served == Some(ServedBy::TooFew) => {
+                "has a real server in again"
+            }
             (Self::NoServer, _) => "has somebody to serve it again",
             (Self::Contested, _) => "is changed by nobody else any more",
         };

@@ -98,3 +98,40 @@ fn that_operators_leave_fewer_than_min_live_is_told_until_enough_take_clients() 
     let enough = "has enough healthy real servers again";
     assert_eq!(director.says_after(&fixture::exited(0, "")), [enough]);
 }
+
+#[test]
+fn a_fallback_that_is_taken_away_while_it_serves_is_not_called_needless() {
+    let gone = "is to be served by its fallback no more";
+    let (serves, keeps) = (
+        "has no healthy real server: the fallback 10.1.0.9:80 serves",
+        "has fewer healthy real servers than min_live 2: the last ones that failed stay in",
+    );
+    let all = fixture::exited(1, "10.1.0.1 10.1.0.2");
+    let mut director = Director::good(with_fallback());
+    assert_eq!(director.says_after(&all), [serves]);
+    let said = director.says_of("10.1.0.9", ManualWish::Disable);
+    assert_eq!(said, [keeps, gone]);
+    let said = director.says_when_enabled("10.1.0.9");
+    assert_eq!(said, ["has no real server left that serves", serves]);
+    let said = director.says_after(&fixture::exited(0, ""));
+    assert_eq!(said, ["needs its fallback no more"]);
+}
+
+#[test]
+fn where_only_one_that_failed_comes_in_nobody_is_said_to_serve() {
+    let mut director = Director::good(model(|section| section.min_live = MinLive::Count(1)));
+    let nobody = "has no real server that serves and nothing in their place, operators keep all 2 \
+                  from their clients: its clients are refused";
+    assert_eq!(director.says_of("10.1.0.1", ManualWish::Disable), NOTHING);
+    assert_eq!(director.says_of("10.1.0.2", ManualWish::Disable), [nobody]);
+    let all = fixture::exited(1, "10.1.0.1 10.1.0.2");
+    assert_eq!(director.says_after(&all), NOTHING);
+    let few = "has fewer healthy real servers than min_live 1 (operators keep 1 of 2 from their \
+               clients): the last ones that failed stay in";
+    let said = director.says_when_enabled("10.1.0.1");
+    assert_eq!(said, [few, "has a real server in again"]);
+    let said = director.says_when_enabled("10.1.0.2");
+    assert_eq!(said, NOTHING);
+    let said = director.says_after(&fixture::exited(0, "10.1.0.2"));
+    assert_eq!(said, ["has enough healthy real servers again"]);
+}
