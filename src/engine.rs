@@ -19,6 +19,7 @@
 //! | what was alerted, what has failed | `history` |
 //! | what follows from a report | `report` |
 //! | which checks run between two slots | `between` |
+//! | when are people told at once of what those decide | `early` |
 //! | which connections tell of a crash | `tripwire` |
 //! | which hosts are checked while a run of their service goes on | `beside` |
 //! | who looks at an address that its name has left | `former` |
@@ -58,6 +59,7 @@ pub mod depend;
 pub mod desired;
 pub mod desk;
 pub(crate) mod disabled;
+mod early;
 pub mod event;
 mod former;
 pub mod gauge;
@@ -104,6 +106,7 @@ use crate::engine::binding::Bindings;
 use crate::engine::call::Attempt;
 use crate::engine::depend::Depends;
 use crate::engine::disabled::Disabled;
+use crate::engine::early::Early;
 use crate::engine::event::{Action, AlertKind, Ended, Event, Note, Purpose, Report, RunId};
 use crate::engine::going::Going;
 use crate::engine::history::Histories;
@@ -146,6 +149,7 @@ pub struct Engine {
     young: Young,
     tripwires: Tripwires,
     latest: Latest,
+    early: Early,
     /// Hosts of which the address of before is to be looked at.
     former_due: BTreeSet<(ServiceId, HostName)>,
     owed: Owed,
@@ -198,6 +202,7 @@ impl Engine {
             young: Young::default(),
             tripwires: Tripwires::default(),
             latest: Latest::default(),
+            early: Early::default(),
             former_due: BTreeSet::new(),
             owed: Owed::default(),
             witnesses: Witnesses::new(&model),
@@ -400,6 +405,7 @@ impl Engine {
         if let Some(period) = &service.exclude_period
             && period.holds(now.wall, &self.zone)
         {
+            self.early.begins(id);
             let until = look_again(period, &self.zone, now);
             return self.timetable.hold(id, until);
         }
@@ -419,6 +425,7 @@ impl Engine {
             return self.start_between(now, id, actions);
         }
         if self.waits_for_dependency(now, id) {
+            self.early.begins(id);
             return;
         }
         let hosts = call::checked_hosts(&model, &self.disabled, id);
@@ -439,6 +446,7 @@ impl Engine {
                 if !std::mem::replace(&mut state.no_hosts_said, true) {
                     actions.push(Action::Note(Note::NoHosts(id)));
                 }
+                self.early.begins(id);
                 self.plan_next(now, id, now.mono, None);
             }
             Attempt::Missing(reason) => {
@@ -458,6 +466,7 @@ impl Engine {
                     hosts: call::checked_hosts(&model, &self.disabled, id),
                     tripped,
                     answers: self.bindings.answers(),
+                    is_early: self.early.begins(id),
                     former: Vec::new(),
                 };
                 self.take_report(now, going, report, actions);
@@ -496,6 +505,7 @@ impl Engine {
         if let Some(interval) = self.interval(service).filter(|_| is_overtaken) {
             self.timetable.bring_forward(service, interval, now.mono);
         }
+        self.bring_what_is_owed(now, service);
         if self.tripwires.has_tripped(service) {
             self.check_between(now, service);
         }
@@ -512,13 +522,16 @@ impl Engine {
             report,
             hosts: going.hosts.clone(),
             began: going.began(),
+            is_early: going.is_early,
             intended: None,
         };
         self.forget_trap_end(service);
         self.look_at_alert_dependency(now, service);
         let found = self.found(service, &heard.report, &heard.hosts);
         self.heard(now, heard, actions);
-        self.look_at_wires(now, &going, &found, actions);
+        if self.look_at_wires(now, &going, &found, actions) {
+            self.tell_of_withdrawal(service);
+        }
     }
 
     /// Plans the run after one that ended (docs/mon.md, "Scheduling"). `before` is the interval

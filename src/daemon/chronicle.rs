@@ -463,6 +463,8 @@ pub(super) fn suppressed(model: &Model, suppression: &Suppression) {
         | Suppressed::AlertAfterCount { .. }
         | Suppressed::AlertAfterTime { .. }
         | Suppressed::UpalertAfter { .. }
+        | Suppressed::StillCounted
+        | Suppressed::JustTold
         | Suppressed::NoAlertSent
         | Suppressed::Stopped
         | Suppressed::Disabled

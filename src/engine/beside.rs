@@ -238,6 +238,7 @@ impl Engine {
         self.consider(now, started, Doubted::Run(going, report), actions);
         if !self.timetable.is_running(id) {
             self.plan_recheck(now, id);
+            self.bring_what_is_owed(now, id);
         }
     }
 

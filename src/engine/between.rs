@@ -3,11 +3,10 @@
 //! A re-check looks again at the hosts of which a `virtual` section has seen a failure but not
 //! `fall` of them; a trip looks at the hosts whose held connection ended (D18), while a run goes on
 //! beside it (see `beside`). All tell the sections and nobody else: no status, no alert, no
-//! history, no binding of an `lvs.alert` line. Where a section withdraws a server by one while a
-//! period waits for more failures (`alertafter`), the next run of a slot is brought forward, and
-//! counts as one. Where a trip finds its host down, of which the last run of a slot does not know,
-//! it is brought forward, and all the others learn of it. So it is where a witness was asked and
-//! is found otherwise than before (D17).
+//! history, no binding of an `lvs.alert` line. Where a trip finds its host down, of which the last
+//! run of a slot does not know, the next one is brought forward, and all the others learn of it.
+//! So it is where a witness was asked and is found otherwise than before (D17). Who hears of a
+//! withdrawal with it: `early`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,7 +22,7 @@ use crate::engine::recent::Weighs;
 use crate::engine::said::Between;
 use crate::engine::schedule::Alarm;
 use crate::engine::section::count::{Opinion, RecheckScope};
-use crate::engine::state::{self, EventText, HostState, Outage};
+use crate::engine::state::{self, EventText, HostState};
 use crate::engine::witness::Doubted;
 use crate::engine::{Engine, call, tripwire, verdict};
 use crate::model::{HostName, ServiceId};
@@ -86,7 +85,8 @@ impl Engine {
         if !self.bindings.counts(id)
             && let Some(interval) = self.interval(id)
         {
-            return self.timetable.bring_forward(id, interval, now.mono);
+            self.timetable.bring_forward(id, interval, now.mono);
+            return;
         }
         self.timetable.wait_between(id, lane, now.mono);
     }
@@ -166,6 +166,7 @@ impl Engine {
         if let Some(interval) = self.interval(id).filter(|_| is_overtaken) {
             self.timetable.bring_forward(id, interval, now.mono);
         }
+        self.bring_what_is_owed(now, id);
         if self.tripwires.has_tripped(id) {
             self.check_between(now, id);
         } else if let Some(exit) = is_witness {
@@ -183,6 +184,7 @@ impl Engine {
     ) {
         let id = going.service;
         let found = self.latest_of(going, &self.found(id, report, &going.hosts));
+        let mut withdraws = false;
         if !self.mode(id).is_frozen() && !verdict::is_blind(report) {
             let mut opinions = self.weighed(now, id, &found, going.began());
             if self.is_of_all(going) {
@@ -196,16 +198,12 @@ impl Engine {
             if self.is_explained(now, id) {
                 opinions.retain(|_, opinion| !matches!(opinion, Opinion::Bad(_)));
             }
-            let (said, withdraws) = self.bindings.rechecked(id, &opinions);
+            let (said, is_out) = self.bindings.rechecked(id, &opinions);
             actions.extend(said);
-            if let Some(interval) = self.interval(id).filter(|_| withdraws)
-                && self.waits_for_failures(id)
-            {
-                self.timetable.bring_forward(id, interval, now.mono);
-            }
+            withdraws = is_out;
         }
         self.remember_between(now, id, &found, report);
-        self.look_at_wires(now, going, &found, actions);
+        withdraws |= self.look_at_wires(now, going, &found, actions);
         let is_news = |one: &HostState| {
             matches!(one.verdict, HostVerdict::Down(_)) && !self.is_known_to_all(id, &one.host)
         };
@@ -217,19 +215,9 @@ impl Engine {
         if let Some(interval) = self.interval(id).filter(|_| is_crash) {
             self.timetable.bring_forward(id, interval, now.mono);
         }
-    }
-
-    /// Whether a period holds back what it says until more failures were counted: those whom it
-    /// tells are to hear of a withdrawal with it, not an interval later.
-    fn waits_for_failures(&self, id: ServiceId) -> bool {
-        let outage = self.states[id.index()].outage.as_deref();
-        let have = outage.map_or(0, Outage::counted_failures);
-        let periods = &self.model.service(id).periods;
-        periods.iter().any(|period| {
-            let in_window = period.alertafter_window.map(|(need, _)| need);
-            let need = period.alertafter_count.max(in_window);
-            need.is_some_and(|need| have < need)
-        })
+        if withdraws || is_crash {
+            self.tell_of_withdrawal(id);
+        }
     }
 
     /// Whether the report that status and alerts are of has found this host down itself: another
@@ -339,15 +327,17 @@ impl Engine {
     }
 
     /// What a report means for the connections that are held to its hosts: those that refuse
-    /// after their connection ended are down at once, all that are good get one.
+    /// after their connection ended are down at once, all that are good get one. Answers whether a
+    /// section withdraws somebody by it.
     pub(super) fn look_at_wires(
         &mut self,
         now: Now,
         going: &Going,
         found: &[HostState],
         actions: &mut Vec<Action>,
-    ) {
+    ) -> bool {
         let id = going.service;
+        let mut withdraws = false;
         let refused = HostVerdict::Down(Reason::Refused);
         let said = self.verdicts(id, found, going.began()).into_iter();
         let surely = said.filter(|(host, said)| *said == refused && going.tripped.contains(host));
@@ -355,7 +345,9 @@ impl Engine {
             .map(|(host, _)| (Part::Host(host), Opinion::Surely(Reason::Refused)))
             .collect();
         if !surely.is_empty() && !self.mode(id).is_frozen() {
-            actions.extend(self.bindings.rechecked(id, &surely).0);
+            let (said, is_out) = self.bindings.rechecked(id, &surely);
+            actions.extend(said);
+            withdraws = is_out;
         }
         // A good host that the run was over with before its end has its connection since.
         let is_done =
@@ -365,6 +357,7 @@ impl Engine {
         let service = (id, self.model.service(id));
         let lead = |host: &HostName| self.bindings.lead(id, host);
         self.tripwires.heard(now, service, &found, lead, actions);
+        withdraws
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Going {
     pub(super) tripped: BTreeSet<HostName>,
     /// How many answers of name servers had been heard when it began.
     pub(super) answers: u64,
+    /// It was brought forward so that people are told at once.
+    pub(super) is_early: bool,
     /// The addresses that it looks at, where its host's name leads elsewhere ([`Purpose::Former`]).
     pub(super) former: Vec<IpAddr>,
 }
@@ -68,6 +70,7 @@ impl Engine {
             | Purpose::Beside
             | Purpose::Witness => Vec::new(),
         };
+        let is_early = run.purpose.is_slot() && self.early.begins(run.service);
         if run.purpose.is_slot() {
             self.bindings.looks(run.service, run.id);
             self.former_is_due(run.service, &run.hosts);
@@ -81,6 +84,7 @@ impl Engine {
             checked: BTreeSet::new(),
             tripped,
             answers: self.bindings.answers(),
+            is_early,
             former,
         };
         run.tell = self.tell_of(&run);

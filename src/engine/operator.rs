@@ -17,7 +17,7 @@ use crate::engine::report::record;
 use crate::engine::saved::{Classic, Record, Saved};
 use crate::engine::schedule;
 use crate::engine::state::{Acked, EventText, Window};
-use crate::engine::tell::{self, Happening, Numbered};
+use crate::engine::tell::{self, Earlier, Happening, Numbered};
 use crate::engine::{Engine, call};
 use crate::model::{AlertProgram, HostName, ServiceId};
 use crate::time::{Now, Wall};
@@ -290,7 +290,7 @@ impl Engine {
             intended: None,
         };
         self.redistribute(now, &happening, actions);
-        let decision = self.decide(now, model.service(id), &happening, None);
+        let decision = self.decide(now, model.service(id), &happening, Earlier::default());
         self.call_alerts(now, &happening, decision, actions);
     }
 

@@ -41,6 +41,12 @@ pub(crate) struct Occasion<'a> {
     pub(crate) text: &'a EventText,
     /// What the failure before said; none after a success.
     pub(crate) previous: Option<&'a EventText>,
+    /// What the one before that said, where periods that count failures were not told of that one
+    /// (`early`).
+    pub(crate) untold: Option<&'a EventText>,
+    /// When the failure before was, where the check of this one was brought forward for people: who
+    /// was told then is not told the same again.
+    pub(crate) repeats: Option<Moment>,
     /// Failures in a row, this one included.
     pub(crate) consec_failures: u32,
     /// Those of them that messages no longer count: an acknowledgement ended, or a person
@@ -162,6 +168,13 @@ pub(crate) fn decide(
             }
             continue;
         }
+        let occasion = &Occasion {
+            previous: match occasion.untold {
+                Some(untold) if counts_failures(period) => Some(untold),
+                Some(_) | None => occasion.previous,
+            },
+            ..*occasion
+        };
         match message_way(period, lines, memory, occasion) {
             None => decision
                 .held_back
@@ -239,7 +252,8 @@ fn message_way(
                 alertafter(period, &mut memory.messages, occasion, have)
             }
             false => Ok(()),
-        });
+        })
+        .and_then(|()| just_told(period, memory, occasion));
     if let Err(why) = ruling {
         return Some(Err(why));
     }
@@ -389,6 +403,34 @@ fn alertafter(
         Some(span) => failing_for(span, window, occasion.now),
         None => Ok(()),
     }
+}
+
+/// A check that comes early for others: who was told of the one before hears of the next slot. Of
+/// news at once, where `alertevery` would take the next slot for a repeat of it.
+fn just_told(
+    period: &AlertPeriod,
+    memory: &PeriodMemory,
+    occasion: &Occasion<'_>,
+) -> Result<(), Suppressed> {
+    let was_told = occasion.repeats.is_some() && memory.last_alert == occasion.repeats;
+    let empty = EventText::default();
+    let previous = occasion.previous.unwrap_or(&empty);
+    let is_same = || previous.same_summary(occasion.text, str::to_owned);
+    if was_told && (period.alertevery.is_none() || is_same()) {
+        return Err(Suppressed::JustTold);
+    }
+    Ok(())
+}
+
+/// Whether the period waits for more failures than one.
+pub(crate) fn counts_failures(period: &AlertPeriod) -> bool {
+    needed_failures(period).is_some_and(|need| need > 1)
+}
+
+/// The failures in a row that the period waits for at least; none where it counts none.
+pub(crate) fn needed_failures(period: &AlertPeriod) -> Option<u32> {
+    let in_window = period.alertafter_window.map(|(need, _)| need);
+    period.alertafter_count.max(in_window)
 }
 
 /// `alertafter NUM TIMEVAL`: that many failures in a window that begins with a failure and

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::engine::binding::{Part, Turned};
 use crate::engine::depend::Depends;
+use crate::engine::early::Early;
 use crate::engine::event::{Action, Memory, Purpose, RunId};
 use crate::engine::schedule::{Alarm, Lane};
 use crate::engine::section::count::Past;
@@ -44,6 +45,7 @@ impl Engine {
         let place = |old: ServiceId| places.get(old.index()).copied().flatten();
         self.witnesses.reload(&model, place);
         self.latest.renumber(&model, place);
+        self.early.renumber(place);
         // The next run of the slot looks at them again.
         self.former_due.clear();
         self.owed.renumber(place);
@@ -232,6 +234,7 @@ impl Engine {
             }
         }
         self.latest.forget();
+        self.early = Early::default();
         let mut all = Vec::with_capacity(model.services.len());
         for (id, service) in model.services() {
             let state = std::mem::take(&mut self.states[id.index()]);

@@ -15,7 +15,7 @@ use crate::engine::going::Began;
 use crate::engine::policy::Decision;
 use crate::engine::recent::Weighs;
 use crate::engine::state::{self, EventText, HostState, PeriodMemory, ServiceState};
-use crate::engine::tell::{Happening, Numbered};
+use crate::engine::tell::{Earlier, Happening, Numbered};
 use crate::engine::{Engine, saved, verdict};
 use crate::model::{HostName, Service, ServiceId};
 use crate::time::Now;
@@ -37,6 +37,8 @@ pub(super) struct Heard {
     pub(super) hosts: Vec<HostName>,
     /// When its check began.
     pub(super) began: Began,
+    /// Its check was brought forward so that people are told at once.
+    pub(super) is_early: bool,
     /// `GROUP:SERVICE` that a trap was meant for, where `default` caught it.
     pub(super) intended: Option<Arc<str>>,
 }
@@ -74,6 +76,11 @@ impl Engine {
         let before = state.text.take();
         // Where `trapduration` ended the failure before, nothing of it is forgotten (E-2).
         let goes_on = state.outage.is_some();
+        let latest = state.outage.as_deref().map(|outage| outage.latest);
+        let untold = state
+            .outage
+            .as_deref()
+            .and_then(|outage| outage.put_off.clone());
         state.unheard = None;
         state.fail(now, number, exit, hosts.clone());
         self.reached_before(id);
@@ -94,7 +101,12 @@ impl Engine {
         };
         let previous = before.as_deref().filter(|_| goes_on);
         self.redistribute(now, &happening, actions);
-        let decision = self.decide(now, service, &happening, previous);
+        let earlier = Earlier {
+            previous,
+            untold: untold.as_deref(),
+            repeats: latest.filter(|_| heard.is_early),
+        };
+        let mut decision = self.decide(now, service, &happening, earlier);
         if self.bindings.decides(id) && !self.mode(id).is_frozen() {
             // What says nothing about any server takes none out of the table, whatever the
             // alert rules say: a monitor that went missing must not empty it.
@@ -111,6 +123,9 @@ impl Engine {
             self.weigh(now, (id, heard.kind), &hosts, &verdicts);
             actions.extend(self.bindings.failed(now, id, ruling, &verdicts, reason));
         }
+        let may_wait = heard.kind == AlertKind::Failure && !heard.is_early && !is_blind;
+        let known = (previous, memory.as_deref());
+        self.put_off(now, id, may_wait, known, &mut decision);
         if let Some(mut ahead) = self.ahead_of_alerts(id, is_new, memory, &decision) {
             ahead.set_text(text.clone());
             actions.push(record(service, &ahead, now));
@@ -243,6 +258,7 @@ impl Engine {
         let interval = self.interval(id).unwrap_or_default();
         self.take_what_is_owed(id);
         self.found_good(id);
+        self.early.is_good(id);
         let state = &mut self.states[id.index()];
         let was = std::mem::replace(&mut state.status, Status::Ok);
         state.last_status = was;
@@ -323,7 +339,11 @@ impl Engine {
         if service.redistribute.is_none() && !is_recovery {
             return Vec::new();
         }
-        let before = self.states[id.index()].text.take().unwrap_or_default();
+        let state = &mut self.states[id.index()];
+        let before = state.text.take();
+        let untold = state.outage.as_deref_mut();
+        let untold = untold.and_then(|outage| outage.put_off.take());
+        let before = untold.or(before).unwrap_or_default();
         let text = self.text_of_the_end(id, &before);
         let happening = Happening {
             id,
@@ -340,7 +360,7 @@ impl Engine {
         if !is_recovery {
             return Vec::new();
         }
-        let decision = self.decide(now, service, &happening, None);
+        let decision = self.decide(now, service, &happening, Earlier::default());
         let upalerts = decision.periods();
         self.call_alerts(now, &happening, decision, actions);
         upalerts
@@ -393,7 +413,7 @@ impl Engine {
                 intended: None,
             };
             self.redistribute(now, &happening, actions);
-            let decision = self.decide(now, service, &happening, None);
+            let decision = self.decide(now, service, &happening, Earlier::default());
             self.call_alerts(now, &happening, decision, actions);
         }
     }

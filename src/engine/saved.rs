@@ -355,7 +355,7 @@ impl SavedService {
             last_success: state.last_success,
             failure_count: state.failure_count,
             alert_count: state.alert_count,
-            text: state.text.as_deref().map(SavedText::of),
+            text: state.known_text().map(SavedText::of),
             outage: state
                 .outage
                 .as_deref()

@@ -152,6 +152,9 @@ pub(crate) struct Outage {
     pub(crate) consec_failures: u32,
     /// Those of them that messages no longer count.
     pub(crate) forgiven: u32,
+    /// What the failure before said, while those who count failures are not told of the latest
+    /// until re-checks have decided.
+    pub(crate) put_off: Option<Box<EventText>>,
     /// Alert calls so far, of all kinds but the one of its end: the number in their event ids.
     pub(crate) calls: u32,
     /// What the latest of them told.
@@ -274,6 +277,16 @@ impl ServiceState {
         summary_left(self.text.as_deref(), self.exit)
     }
 
+    /// What people know of: what the latest event said, or the one before while that is put off.
+    /// Behind a restart the next report is compared with it.
+    pub(crate) fn known_text(&self) -> Option<&EventText> {
+        let put_off = self.outage.as_deref().and_then(|it| it.put_off.as_deref());
+        match put_off {
+            Some(before) => Some(before).filter(|text| !text.is_silent()),
+            None => self.text.as_deref(),
+        }
+    }
+
     /// Remembers what an event said.
     pub(crate) fn set_text(&mut self, text: EventText) {
         self.text = (!text.is_silent()).then(|| Box::new(text));
@@ -316,6 +329,7 @@ impl Outage {
             latest: Moment::of(now),
             consec_failures: 0,
             forgiven: 0,
+            put_off: None,
             calls: 0,
             events: Events::default(),
             heard: None,

@@ -10,7 +10,7 @@ use crate::engine::event::{Action, AlertCall, AlertKind, Note, Suppressed, Suppr
 use crate::engine::peer::counts;
 use crate::engine::policy::whole::{self, ServiceMode};
 use crate::engine::policy::{self, Call, Decision, Occasion};
-use crate::engine::state::{EventText, HostState};
+use crate::engine::state::{EventText, HostState, Moment};
 use crate::engine::{Engine, history};
 use crate::model::{AlertCommand, AlertProgram, Service, ServiceId};
 use crate::pair::talk::counted::Counted;
@@ -45,6 +45,17 @@ pub(super) struct Happening<'a> {
     pub(super) intended: Option<&'a str>,
 }
 
+/// What an event is compared with.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Earlier<'a> {
+    /// What the failure before said; none after a success.
+    pub(super) previous: Option<&'a EventText>,
+    /// What the one before that said, where that one was put off.
+    pub(super) untold: Option<&'a EventText>,
+    /// When the failure before was, where the check of this one was brought forward for people.
+    pub(super) repeats: Option<Moment>,
+}
+
 impl Engine {
     /// What operators have said that concerns the service.
     pub(super) fn mode(&self, id: ServiceId) -> ServiceMode {
@@ -58,13 +69,13 @@ impl Engine {
         }
     }
 
-    /// Asks the rules. `previous` is what the failure before said; none after a success.
+    /// Asks the rules.
     pub(super) fn decide(
         &mut self,
         now: Now,
         service: &Service,
         happening: &Happening<'_>,
-        previous: Option<&EventText>,
+        earlier: Earlier<'_>,
     ) -> Decision {
         let kind = happening.kind;
         let stands = whole::mode(self.mode(happening.id));
@@ -78,7 +89,7 @@ impl Engine {
             return nobody_is_told(service, kind, why, Ruling::Blind);
         }
         if kind.is_problem() && service.unack_summary {
-            whole::unack(state, previous, happening.text);
+            whole::unack(state, earlier.previous, happening.text);
         }
         let acked = whole::acknowledged(state, kind).cloned();
         let outage = state.outage.as_deref();
@@ -86,7 +97,9 @@ impl Engine {
             kind,
             exit: happening.exit.unwrap_or(0),
             text: happening.text,
-            previous,
+            previous: earlier.previous,
+            untold: earlier.untold,
+            repeats: earlier.repeats,
             consec_failures: outage.map_or(0, |outage| outage.consec_failures),
             forgiven: outage.map_or(0, |outage| outage.forgiven),
             acked: acked.as_ref(),

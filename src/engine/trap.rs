@@ -213,6 +213,7 @@ impl Engine {
                 run: None,
                 answers: self.bindings.answers(),
             },
+            is_early: false,
             intended,
         };
         match kind {

@@ -480,6 +480,7 @@ impl Engine {
         self.counts(now, doubt.report, actions);
         self.in_another_rhythm(now, id, doubt.began, before);
         self.plan_recheck(now, id);
+        self.bring_what_is_owed(now, id);
         self.plan_former(now, id);
     }
 

@@ -13,6 +13,8 @@ pub const fn rule(why: &Suppressed) -> &'static str {
         Suppressed::AlertEvery { .. } => "alertevery",
         Suppressed::AlertAfterCount { .. } | Suppressed::AlertAfterTime { .. } => "alertafter",
         Suppressed::UpalertAfter { .. } => "upalertafter",
+        Suppressed::StillCounted => "recheck",
+        Suppressed::JustTold => "just_told",
         Suppressed::NoAlertSent => "no_alert_sent",
         Suppressed::NoProgram(_) => "no_program",
         Suppressed::Stopped => "stopped",
@@ -53,6 +55,14 @@ pub fn sentence(why: &Suppressed) -> String {
             Readable(*least),
             Readable(*outage)
         ),
+        Suppressed::StillCounted => {
+            "a failure of a host is still being counted; told as soon as re-checks have decided, \
+             with the next check at the latest"
+                .to_owned()
+        }
+        Suppressed::JustTold => {
+            "the check came early for another period, and the one before was told".to_owned()
+        }
         Suppressed::NoAlertSent => {
             "0 alerts were sent in this period for the outage, 1 is needed unless no_comp_alerts"
                 .to_owned()
@@ -121,6 +131,8 @@ mod tests {
                 "upalertafter",
                 "upalertafter 1m30s: the outage was shorter, 59s",
             ),
+            (Suppressed::StillCounted, "recheck", "still being counted"),
+            (Suppressed::JustTold, "just_told", "the one before was told"),
             (
                 Suppressed::NoAlertSent,
                 "no_alert_sent",

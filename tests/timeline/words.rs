@@ -175,6 +175,8 @@ fn held_back(suppression: &Suppression, engine: &Engine) -> String {
         Suppressed::UpalertAfter { outage, .. } => {
             format!("upalertafter, the outage lasted {}", Readable(*outage))
         }
+        Suppressed::StillCounted => "re-checks decide first".to_owned(),
+        Suppressed::JustTold => "told by the check before".to_owned(),
         Suppressed::NoAlertSent => "no alert was sent".to_owned(),
         Suppressed::NoProgram(reason) => reason.clone(),
         Suppressed::Stopped => "the scheduler is stopped".to_owned(),

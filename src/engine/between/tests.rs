@@ -13,8 +13,8 @@ use crate::engine::saved::Saved;
 use crate::engine::view::{BackOff, TripwireView};
 use crate::lvs::{Forwarding, RealServer, Scheduler, ServerWish, VirtualService, Weight};
 use crate::model::{
-    DeclaredJudge, DeclaredServer, DeclaredService, DependKind, Dependency, JudgedBy, Model,
-    MonitorProgram, OwnRules, Service, Tripwire,
+    AlertPeriod, DeclaredJudge, DeclaredServer, DeclaredService, DependKind, Dependency, JudgedBy,
+    Model, MonitorProgram, OwnRules, Service, Tripwire,
 };
 use crate::options::MonitorOptions;
 use crate::time::{Mono, Wall};
@@ -539,6 +539,54 @@ fn what_refuses_behind_an_ended_connection_is_out_at_once_and_the_slot_comes_for
     assert_eq!(play.now.mono, soon);
     play.end(&[TWO[0]]);
     assert_eq!(going(&mut play).0, first.after(seconds(60)));
+}
+
+/// A crash of the first host of two, whose section and whose period are these: what follows.
+fn crash(fall: u32, alertafter: Option<u32>) -> (Vec<Purpose>, usize) {
+    let mut service = wired();
+    service.periods = vec![AlertPeriod {
+        alertafter_count: alertafter,
+        ..fixture::alerting()
+    }];
+    let mut model = fixture::model_of(vec![service], &TWO);
+    let mut section = section(&TWO);
+    section.counts.fall = NonZeroU32::new(fall).unwrap();
+    model.virtual_services.push(section);
+    let mut play = Play::new(model);
+    play.look();
+    let (_, actions) = play.check(&[]);
+    let wires = held(&actions);
+    play.now = at(15.0);
+    play.tell(Event::Tripped(wires[0].id));
+    let mut purposes = Vec::new();
+    let mut told = 0;
+    while let Some(run) = &play.going {
+        purposes.push(run.purpose);
+        let actions = play.end(&[TWO[0]]);
+        told += actions
+            .iter()
+            .filter(|it| matches!(it, Action::Send(_)))
+            .count();
+    }
+    assert!(!play.is_in(TWO[0]));
+    (purposes, told)
+}
+
+#[test]
+fn a_crash_is_told_at_once_as_a_withdrawal_by_rechecks_is() {
+    use Purpose::{Slot, Trip};
+    assert_eq!(crash(3, None), (vec![Trip, Slot], 1));
+    assert_eq!(crash(3, Some(2)), (vec![Trip, Slot, Slot], 1));
+    assert_eq!(
+        crash(3, Some(3)),
+        (vec![Trip, Slot, Slot], 0),
+        "one check more, and no third one"
+    );
+    assert_eq!(
+        crash(1, Some(2)),
+        (vec![Trip, Slot], 0),
+        "the slots are what both count"
+    );
 }
 
 #[test]

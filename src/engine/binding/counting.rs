@@ -2,6 +2,7 @@
 //! again for them?
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::engine::binding::Bindings;
 use crate::engine::binding::judge::Part;
@@ -22,6 +23,22 @@ impl Bindings {
     pub(crate) fn wants_recheck(&self, service: ServiceId) -> Option<Recheck> {
         let counts = |part: &Part| !self.is_elsewhere(service, part);
         self.sections.tally.wants_recheck(service, counts)
+    }
+
+    /// How soon those of these parts are to be looked at again whose failures are still being
+    /// counted, and that no section withdraws; none where there is none.
+    pub(crate) fn still_counted(
+        &self,
+        service: ServiceId,
+        is_asked: impl Fn(&Part) -> bool,
+    ) -> Option<Duration> {
+        let counts = |part: &Part| is_asked(part) && !self.is_elsewhere(service, part);
+        self.sections.tally.still_counted(service, counts)
+    }
+
+    /// Whether a section with `fall` above 1 withdraws a server by this service.
+    pub(crate) fn has_withdrawn(&self, service: ServiceId) -> bool {
+        self.sections.tally.has_withdrawn(service)
     }
 
     /// What a re-check says, with the weights that it gave: it counts for the sections, and for

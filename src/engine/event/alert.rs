@@ -227,6 +227,11 @@ pub enum Suppressed {
         /// How long it had to be.
         least: Duration,
     },
+    /// `alertafter NUM` or `NUM TIMEVAL`: a failure of a host is still being counted for a section,
+    /// and re-checks decide.
+    StillCounted,
+    /// The check came early for another period, and this one has told of the one before.
+    JustTold,
     /// A recovery of which no alert was sent.
     NoAlertSent,
     /// The alert's program is missing, for this reason; it does not count as sent.

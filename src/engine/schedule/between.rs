@@ -41,19 +41,25 @@ impl Timetable {
     }
 
     /// The next run comes now, as the last of the grid that has passed; the grid stays. Nothing
-    /// for a service that runs, waits or is held back.
-    pub(crate) fn bring_forward(&mut self, service: ServiceId, interval: Duration, now: Mono) {
+    /// for a service that runs, waits or is held back; answers whether it comes.
+    pub(crate) fn bring_forward(
+        &mut self,
+        service: ServiceId,
+        interval: Duration,
+        now: Mono,
+    ) -> bool {
         let clock = self.clock(now);
         let slot = self.slots[service.index()];
         let is_held = self.held.contains(&service);
         if is_held || !matches!(slot.stage, Stage::Timed(_)) || slot.due <= clock {
-            return;
+            return false;
         }
         let before = Duration::from_micros(slot.due.as_micros()).saturating_sub(interval);
         let before = Mono::from_micros(u64::try_from(before.as_micros()).unwrap_or(u64::MAX));
         self.cancel(service);
         self.slots[service.index()].due = before.min(clock);
         self.set_timer(service, clock);
+        true
     }
 
     /// The first run of a service comes when it was planned for, or now: nothing keeps it any more.

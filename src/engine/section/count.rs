@@ -27,6 +27,7 @@ use crate::time::Wall;
 
 mod journal;
 mod listener;
+mod undecided;
 
 /// What one check says about a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

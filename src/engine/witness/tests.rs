@@ -804,6 +804,7 @@ fn a_good_run_says_nothing_of_the_address_that_the_name_has_left() {
                 checked: BTreeSet::new(),
                 tripped: BTreeSet::new(),
                 answers: 0,
+                is_early: false,
                 former: Vec::new(),
             },
             Report {
