@@ -100,6 +100,20 @@ impl Bindings {
         }
     }
 
+    /// Whether a real server is out once `min_live` keeps it in no more.
+    pub(super) fn is_only_kept(&self, view: &RealServerView) -> bool {
+        let section = self.section(&self.model, view.virtual_service);
+        let port = view.server.map(|server| server.0.port());
+        let is_removed = |section: &DeclaredService| {
+            let is_its =
+                |it: &&DeclaredServer| view.hosts.contains(&it.host) && port == Some(it.port);
+            let own = section.servers.iter().find(is_its).map(|it| it.own);
+            on_failure(section, own.unwrap_or_default()) == OnFailure::Remove
+        };
+        let is_kept = view.role == Some(ServerRole::Kept) && !view.withdrawals.is_empty();
+        is_kept && section.is_some_and(is_removed)
+    }
+
     /// Whether an operator says a weight above 0 of a real server.
     fn is_weighed(&self, key: VirtualServiceKey, server: Option<RealServerKey>) -> bool {
         let effect = server.and_then(|server| self.manual.effect((key, server)));

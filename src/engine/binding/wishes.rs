@@ -303,7 +303,14 @@ impl Bindings {
             ManualWish::Disable => "to be out".to_owned(),
             ManualWish::Weight { weight } => format!("weight {weight}"),
         };
+        let is_let_go = Effect::at_first(&order.wish).takes_away() && self.is_only_kept(view);
         let what = match (anyhow(view), order.wish) {
+            (Anyhow::No, ManualWish::Drain { .. }) if is_let_go => {
+                "out: min_live keeps it in no more".to_owned()
+            }
+            (Anyhow::No, ManualWish::Quiesce | ManualWish::Weight { .. }) if is_let_go => {
+                "out: min_live keeps it in no more; weight 0 when it is back".to_owned()
+            }
             (Anyhow::No, _) => what,
             (Anyhow::Out, ManualWish::Drain { .. } | ManualWish::Disable) => "stays out".to_owned(),
             (Anyhow::Out, ManualWish::Quiesce) => "stays out; weight 0 when it is back".to_owned(),

@@ -507,3 +507,27 @@ fn a_wish_costs_as_much_as_its_section_is_long() {
         );
     }
 }
+
+#[test]
+fn one_that_min_live_kept_is_said_to_leave_where_a_wish_takes_it_away() {
+    let kept = || {
+        let mut story = Story::new("min_live=2");
+        story.fails("2 3", "1=5 2=5");
+        story
+    };
+    let weight = ManualWish::Weight { weight: 0 };
+    for (wish, expected) in [
+        (ManualWish::Quiesce, "; weight 0 when it is back"),
+        (weight, "; weight 0 when it is back"),
+        (ManualWish::Drain { limit_s: 60 }, ""),
+    ] {
+        let mut story = kept();
+        let answer = story.wishes("10.1.0.2", wish, Caution::Force).unwrap();
+        let expected = format!(
+            "10.1.0.2:80 in {VS}: out: min_live keeps it in no more{expected}; its checks \
+             withdraw it anyhow: web/http"
+        );
+        assert_eq!(answer, expected);
+        story.settles("1=5 3=5");
+    }
+}
