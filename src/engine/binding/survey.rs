@@ -13,7 +13,8 @@ use crate::engine::desired::{
     Claim, RealServerView, Stand, Survey, Withdrawal, is_in, server_wish,
 };
 use crate::engine::section::in_table::named;
-use crate::engine::section::wanted::{Addressless, Held, HeldUntil, until};
+use crate::engine::section::live::ServedBy;
+use crate::engine::section::wanted::{Addressless, Held, HeldUntil, ServerRole, until};
 use crate::lvs::{
     DesiredService, Forwarding, RealServer, RealServerKey, ServerWish, VirtualServiceKey, Weight,
 };
@@ -101,6 +102,17 @@ impl Bindings {
     /// Until when what the file does not name, or not any more, stays.
     pub(crate) fn held_until(&self, key: VirtualServiceKey) -> Option<&HeldUntil> {
         self.held(key).map(|held| &held.until)
+    }
+
+    /// Whether the fallback of a section waits only for those to leave that serve beside its real
+    /// servers.
+    pub(super) fn fallback_may_follow(&self, key: VirtualServiceKey) -> bool {
+        let state = self.sections.state(key);
+        let is_held_back = state.and_then(|state| {
+            let role = state.roles.get(&state.fallback?)?;
+            Some(*role == ServerRole::AsFound && state.by == Some(ServedBy::Nobody))
+        });
+        is_held_back.unwrap_or_default() && !self.held_serving(key).is_empty()
     }
 
     /// Those that stay and that new connections reach, as of the latest look.

@@ -57,7 +57,8 @@ impl Bindings {
         for key in keys {
             let nobody = BTreeSet::new();
             let live = || self.live(key, &nobody) + self.live_beside(key, &nobody);
-            if takes_away && self.is_known(key) && live() == 0 {
+            let is_known = self.is_known(key) && !self.fallback_may_follow(key);
+            if takes_away && is_known && live() == 0 {
                 lines.push(format!("{key}: no real server takes new connections now"));
             }
         }

@@ -285,3 +285,16 @@ fn what_a_person_took_out_behind_a_wish_stays_out() {
     servers.remove(&rs("10.1.0.1"));
     story.settles("2=5");
 }
+
+#[test]
+fn where_the_fallback_follows_those_that_leave_nobody_is_said_to_be_without_clients() {
+    for by in WAYS {
+        let mut story = held(by, 1, "fallback=10.1.0.9", |_| {});
+        story.settles("1=5 2=5");
+        story.says("10.1.0.2", ManualWish::Disable, None).unwrap();
+        story.settles("1=5");
+        let answer = story.says("10.1.0.1", ManualWish::Disable, None).unwrap();
+        assert!(!answer.contains("no real server takes"), "{answer}");
+        story.settles("9=1");
+    }
+}
