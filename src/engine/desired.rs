@@ -173,6 +173,8 @@ pub struct SectionView {
     pub by: Option<ServedBy>,
     /// In by `min_live`, although they failed or their checks give them weight 0.
     pub kept: usize,
+    /// Whether the fallback is to take clients.
+    pub fallback_serves: bool,
 }
 
 /// How the checks of a real server went lately, as a section counts them.

@@ -60,6 +60,10 @@ fn others(section: &SectionRow) -> (Option<Tone>, String) {
             (Some(Tone::Bad), kept.to_owned())
         }
         (Some(ServedRow::Nobody), _) => (Some(Tone::Bad), "; nothing serves".to_owned()),
+        (Some(ServedRow::NobodyYet) | None, Some(fallback)) if section.fallback_serves => (
+            Some(Tone::Odd),
+            format!("; the fallback {fallback} serves while first verdicts are waited for"),
+        ),
         (Some(ServedRow::NobodyYet), _) => (
             Some(Tone::Odd),
             "; first verdicts are waited for".to_owned(),
@@ -81,6 +85,11 @@ fn others_wanted(section: &SectionRow) -> (Option<Tone>, String) {
         (Some(ServedRow::Fallback), None) => "; the fallback is wanted to serve".to_owned(),
         (Some(ServedRow::TooFew), _) if section.kept > 0 => {
             "; min_live wants the last ones in".to_owned()
+        }
+        (Some(ServedRow::NobodyYet) | None, Some(fallback)) if section.fallback_serves => {
+            format!(
+                "; the fallback {fallback} is wanted to serve while first verdicts are waited for"
+            )
         }
         (Some(ServedRow::Nobody), _) => "; nothing else is wanted in their place".to_owned(),
         (Some(ServedRow::Servers), Some(fallback)) => format!("; fallback {fallback} not wanted"),
@@ -181,6 +190,21 @@ mod tests {
             };
             let expected = format!("2 of 9 real servers serve, {expected}");
             assert_eq!(whole(&section, LookRow::Read), (Some(Tone::Bad), expected));
+        }
+    }
+
+    #[test]
+    fn the_section_line_says_that_the_fallback_serves_before_the_first_verdicts() {
+        for served_by in [None, Some(ServedRow::NobodyYet)] {
+            let section = SectionRow {
+                served_by,
+                fallback: Some("F".to_owned()),
+                fallback_serves: true,
+                ..section()
+            };
+            let (_, text) = whole(&section, LookRow::Read);
+            let waits = "; the fallback F serves while first verdicts are waited for";
+            assert!(text.ends_with(waits), "{text}");
         }
     }
 }

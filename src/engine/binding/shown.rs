@@ -145,12 +145,17 @@ impl Bindings {
         };
         let declared = section.servers.len();
         let kept = state.roles.values();
+        let fallback_serves = state.fallback.is_some_and(|server| {
+            let wish = wanted.servers.get(&server);
+            wish.is_some_and(|&wish| self.takes_clients((section.key, server), wish))
+        });
         SectionView {
             serving: state.roles.iter().filter(serves).count(),
             declared,
             min_live: section.min_live.of(declared),
             by: state.by,
             kept: kept.filter(|it| **it == ServerRole::Kept).count(),
+            fallback_serves,
         }
     }
 

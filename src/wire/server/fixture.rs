@@ -37,6 +37,7 @@ pub(crate) fn section() -> SectionRow {
         declared: 9,
         min_live: 1,
         kept: 0,
+        fallback_serves: false,
         served_by: None,
         fallback: None,
         missing: ServersRow::default(),

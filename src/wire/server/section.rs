@@ -32,6 +32,9 @@ pub struct SectionRow {
     /// So many `min_live` keeps in.
     #[serde(default)]
     pub kept: usize,
+    /// Whether the fallback is to take clients.
+    #[serde(default)]
+    pub fallback_serves: bool,
     /// Who serves its clients; none while that is not known.
     pub served_by: Option<ServedRow>,
     /// The fallback as `HOST:PORT`; none where there is none.
@@ -192,6 +195,7 @@ pub(super) fn row(
         declared: whole.declared,
         min_live: whole.min_live,
         kept: whole.kept,
+        fallback_serves: whole.fallback_serves,
         served_by: whole.by.map(served),
         fallback: fallback.map(|it| it.host.with_port(it.port)),
     })
