@@ -366,17 +366,18 @@ const fn initial(it: Initial) -> &'static str {
     }
 }
 
-/// Host, port where it is not that of the virtual service, and settings that are no defaults.
+/// Host, port where the line needs one, and settings that are no defaults.
 fn server_words(server: &Server, key: VirtualServiceKey, common: Option<Forwarding>) -> String {
     let settings = &server.settings;
     let own = server.table_port(key);
-    let port = key.port().filter(|it| *it != own).map(|_| own);
+    // A line without one means that of the virtual service, and with a mark none.
+    let is_understood = own == key.port().unwrap_or(0);
     let is_six = server.family() == Some(Family::V6);
-    let mut text = match (port, is_six, key.port()) {
-        (Some(port), true, _) | (None, true, Some(port)) => format!("[{}]:{port}", server.host),
-        (Some(port), false, _) => format!("{}:{port}", server.host),
-        (None, true, None) => format!("[{}]", server.host),
-        (None, false, _) => server.host.clone(),
+    let mut text = match (is_six, is_understood) {
+        (true, true) if key.port().is_none() => format!("[{}]", server.host),
+        (true, _) => format!("[{}]:{own}", server.host),
+        (false, false) => format!("{}:{own}", server.host),
+        (false, true) => server.host.clone(),
     };
     if settings.weight.0 != 1 {
         let _ = write!(text, " weight {}", settings.weight);

@@ -99,8 +99,10 @@ pub(super) type Entry = (String, u16);
 pub(super) struct Server {
     /// Address or name, without brackets.
     pub(super) host: String,
-    /// 0: that of the virtual service.
+    /// That of its line; 0: none, so that of each virtual service.
     pub(super) port: u16,
+    /// Where its checks go that name none themselves; 0: nobody knows.
+    pub(super) check_port: u16,
     pub(super) settings: RealServer,
     /// What holds for it alone, and not for the whole section.
     pub(super) own: OwnRules,
@@ -117,12 +119,14 @@ impl Server {
             .map(|address: IpAddr| Family::of(address))
     }
 
-    /// Its port in the table: only nat can have one of its own (D12).
+    /// Its port in the table: only nat can have one of its own (D12). With a mark, 0 leaves packets
+    /// the port that the client asked.
     pub(super) fn table_port(&self, key: VirtualServiceKey) -> u16 {
+        let changes_port = self.settings.forwarding == Forwarding::Nat;
         match key.port() {
-            None => 0,
-            Some(own) if self.port == 0 || self.settings.forwarding != Forwarding::Nat => own,
-            Some(_) => self.port,
+            Some(own) if self.port == 0 || !changes_port => own,
+            None if !changes_port => 0,
+            Some(_) | None => self.port,
         }
     }
 

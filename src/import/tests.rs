@@ -2,6 +2,7 @@ use proptest::prelude::{ProptestConfig, any, proptest};
 
 use super::*;
 
+mod marks;
 mod slips;
 
 fn of(format: Format, text: &str) -> Imported {
@@ -1056,16 +1057,16 @@ fn what_stands_behind_the_value_of_a_statement_of_keepalived_is_said() {
 fn a_server_of_a_mark_is_checked_at_the_port_that_it_is_listed_with() {
     let keepalived = "virtual_server fwmark 3 { real_server 10.0.0.8 53 { TCP_CHECK { } } }\n";
     let ldirectord = "virtual=3\n\treal=10.0.0.8:53 gate\n\tchecktype=connect\n\tprotocol=fwm\n";
-    for (format, text) in [
-        (Format::Keepalived, keepalived),
-        (Format::Ldirectord, ldirectord),
+    for (format, text, real) in [
+        (Format::Keepalived, keepalived, "    real 10.0.0.8:53\n"),
+        (Format::Ldirectord, ldirectord, "    real 10.0.0.8\n"),
     ] {
         let imported = of(format, text);
         assert_eq!(lost(&imported), Vec::<&str>::new());
         for text in [
             "monitor tcp.monitor -p 53 -t 5\n",
             "virtual fwmark 3\n",
-            "    real 10.0.0.8\n",
+            real,
             "    service vs-fwmark-3:tcp\n",
         ] {
             assert!(imported.text.contains(text), "{text}\n{}", imported.text);

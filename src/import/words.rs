@@ -13,22 +13,23 @@ pub(super) fn is_host(word: &str) -> bool {
     word.parse::<IpAddr>().is_ok() || is_possible_name(word)
 }
 
-/// Only `masq` can change the port (D12); the program corrects it as well. In the table a server of
-/// a firewall mark has none; its checks go to the one that it is listed with.
+/// Where checks go: to the port of the line, else to that of the virtual service. Only `masq` can
+/// change the port (D12); the program corrects it as well, and says nothing with a firewall mark.
 pub(super) fn fit_port(
     server: &mut Server,
     key: VirtualServiceKey,
     place: &Place,
     remarks: &mut Remarks,
 ) {
+    server.check_port = server.port;
     let Some(own) = key.port() else {
         return;
     };
     if server.port == 0 {
-        server.port = own;
+        server.check_port = own;
     }
     let keeps_port = server.settings.forwarding != Forwarding::Nat;
-    if keeps_port && server.port != own && own != 0 {
+    if keeps_port && server.check_port != own && own != 0 {
         let forwarding = server.settings.forwarding;
         let text = format!(
             "{forwarding} cannot change the port: packets reach {} at port {own}, not {}",

@@ -119,13 +119,27 @@ virtual=10.0.0.3:80
 \tpersistent=60
 \tprotocol=tcp
 \tchecktype=negotiate
+
+virtual=7
+\treal=192.168.0.1:80 masq 5
+\treal=192.168.0.2:80 masq 3
+\tfallback=192.168.0.3:80 masq
+\tservice=http
+\trequest=\"index.html\"
+\treceive=\"is well\"
+\tscheduler=wrr
+\tprotocol=fwm
+\tchecktype=negotiate
 ";
 
 fn of_ldirectord(servers: &[(u8, u8)]) -> Vec<String> {
-    let mut lines = vec!["-A -t 10.0.0.3:80 -s wrr -p 60".to_owned()];
-    lines.extend(servers.iter().map(|(number, weight)| {
-        format!("-a -t 10.0.0.3:80 -r 192.168.0.{number}:80 -g -w {weight}")
-    }));
+    let mut lines = Vec::new();
+    for (service, persistence, method) in [("-t 10.0.0.3:80", " -p 60", 'g'), ("-f 7", "", 'm')] {
+        lines.push(format!("-A {service} -s wrr{persistence}"));
+        lines.extend(servers.iter().map(|(number, weight)| {
+            format!("-a {service} -r 192.168.0.{number}:80 -{method} -w {weight}")
+        }));
+    }
     lines
 }
 

@@ -234,7 +234,7 @@ impl Look<'_> {
         let mut options = Options {
             defaults: self.defaults.clone(),
             host: None,
-            port: self.server.port,
+            port: self.server.check_port,
             rest: Vec::new(),
         };
         for line in &self.block.inner {

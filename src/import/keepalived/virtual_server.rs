@@ -460,6 +460,7 @@ fn target(line: &Block, forwarding: Forwarding, remarks: &mut Remarks) -> Option
     Some(Server {
         host: host.to_owned(),
         port,
+        check_port: port,
         settings: RealServer::new(forwarding, Weight(1)),
         own: OwnRules::default(),
         checks: Vec::new(),

@@ -180,7 +180,7 @@ impl<'a> Checks<'a> {
 
     /// `checkport`, the port of the server, or that of the service.
     fn port(&self, server: &Server) -> Option<u16> {
-        let own = Some(server.port).filter(|port| *port > 0);
+        let own = Some(server.check_port).filter(|port| *port > 0);
         let by_service = || {
             let found = BY_PORT.iter().find(|(_, name)| *name == self.service);
             found.map(|(port, _)| *port)
@@ -239,7 +239,7 @@ impl<'a> Checks<'a> {
             host,
             port.to_string(),
             "%h".to_owned(),
-            server.port.to_string(),
+            server.check_port.to_string(),
         ]);
         Check::Program {
             words,

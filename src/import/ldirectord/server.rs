@@ -61,6 +61,7 @@ pub(super) fn real_servers(
         let mut server = Server {
             host,
             port,
+            check_port: port,
             settings: line.settings,
             own: OwnRules::default(),
             checks: Vec::new(),
@@ -203,6 +204,7 @@ pub(super) fn fallback(
     let mut server = Server {
         host: host.to_owned(),
         port,
+        check_port: port,
         settings: RealServer::new(forwarding, Weight(1)),
         own: OwnRules::default(),
         checks: Vec::new(),
