@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 pub use connections::{ConnectionCounts, ConnectionTimeouts, Connections};
 pub use forwarding::{Forwarding, ForwardingError, GueChecksum, Tunnel};
 pub use given::GivenWeight;
-pub use limits::Limit;
+pub use limits::{Limit, port_only_names};
 pub use service::{Scheduler, ServiceFlags, VirtualService};
 pub use sync::{Interface, SyncChange, SyncDaemon, SyncRole, sync_diff};
 

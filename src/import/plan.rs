@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::import::{Format, Place, Remark, Remarks};
 use crate::lvs::{
     Family, Forwarding, Protocol, RealServer, Scheduler, ServiceFlags, VirtualService,
-    VirtualServiceKey,
+    VirtualServiceKey, Weight,
 };
 use crate::model::{Initial, OnExit, OnFailure, OwnRules, WeightFrom};
 
@@ -97,6 +97,8 @@ pub(super) type Entry = (String, u16);
 /// A real server.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Server {
+    /// Whose it was.
+    pub(super) format: Format,
     /// Address or name, without brackets.
     pub(super) host: String,
     /// That of its line; 0: none, so that of each virtual service.
@@ -111,6 +113,19 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// One as it is listed, with weight 1 and no checks.
+    pub(super) fn new(format: Format, host: &str, port: u16, forwarding: Forwarding) -> Self {
+        Self {
+            format,
+            host: host.to_owned(),
+            port,
+            check_port: port,
+            settings: RealServer::new(forwarding, Weight(1)),
+            own: OwnRules::default(),
+            checks: Vec::new(),
+        }
+    }
+
     /// Its family, where it is listed by address.
     pub(super) fn family(&self) -> Option<Family> {
         self.host
@@ -120,13 +135,14 @@ impl Server {
     }
 
     /// Its port in the table: only nat can have one of its own (D12). With a mark, 0 leaves packets
-    /// the port that the client asked.
+    /// the port that the client asked; with the other methods it only names the entry, which
+    /// ldirectord makes with the port and keepalived without.
     pub(super) fn table_port(&self, key: VirtualServiceKey) -> u16 {
         let changes_port = self.settings.forwarding == Forwarding::Nat;
-        match key.port() {
-            Some(own) if self.port == 0 || !changes_port => own,
-            None if !changes_port => 0,
-            Some(_) | None => self.port,
+        match (key.port(), self.format) {
+            (Some(own), _) if self.port == 0 || !changes_port => own,
+            (None, Format::Keepalived) if !changes_port => 0,
+            (Some(_) | None, Format::Ldirectord | Format::Keepalived) => self.port,
         }
     }
 

@@ -368,7 +368,7 @@ fn globals_of_ldirectord_hold_for_all_virtual_services() {
         "mail_relay = smtp://mail.x.y:25\n",
         "mail_from = ld@x.y\n",
         "virtual fwmark 7\n    scheduler wrr\n    forward dr\n    real 10.0.0.1\n",
-        "fallback 127.0.0.1 forward dr\n",
+        "fallback 127.0.0.1:80 forward dr\n",
         "interval 1s\n",
         "http.monitor -p 80 -t 3 ",
         "fall 2\n    recheck 1s\n",
@@ -1057,16 +1057,16 @@ fn what_stands_behind_the_value_of_a_statement_of_keepalived_is_said() {
 fn a_server_of_a_mark_is_checked_at_the_port_that_it_is_listed_with() {
     let keepalived = "virtual_server fwmark 3 { real_server 10.0.0.8 53 { TCP_CHECK { } } }\n";
     let ldirectord = "virtual=3\n\treal=10.0.0.8:53 gate\n\tchecktype=connect\n\tprotocol=fwm\n";
-    for (format, text, real) in [
-        (Format::Keepalived, keepalived, "    real 10.0.0.8:53\n"),
-        (Format::Ldirectord, ldirectord, "    real 10.0.0.8\n"),
+    for (format, text) in [
+        (Format::Keepalived, keepalived),
+        (Format::Ldirectord, ldirectord),
     ] {
         let imported = of(format, text);
         assert_eq!(lost(&imported), Vec::<&str>::new());
         for text in [
             "monitor tcp.monitor -p 53 -t 5\n",
             "virtual fwmark 3\n",
-            real,
+            "    real 10.0.0.8:53\n",
             "    service vs-fwmark-3:tcp\n",
         ] {
             assert!(imported.text.contains(text), "{text}\n{}", imported.text);

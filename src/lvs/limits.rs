@@ -19,13 +19,6 @@ pub enum Limit {
         /// Port of the real server.
         port: u16,
     },
-    /// The same in a mark service, whose packets keep their own port.
-    MarkPort {
-        /// The method.
-        forwarding: Forwarding,
-        /// Port of the real server.
-        port: u16,
-    },
     /// `nat` to the director's own loopback: such packets are dropped.
     Loopback,
     /// The unspecified address, or a multicast one.
@@ -73,7 +66,6 @@ impl Limit {
                     own,
                     port,
                 }),
-                None if port != 0 => Some(Self::MarkPort { forwarding, port }),
                 Some(_) | None => None,
             },
             Forwarding::Nat if address.is_some_and(|address| address.is_loopback()) => {
@@ -82,6 +74,21 @@ impl Limit {
             Forwarding::Nat | Forwarding::Local | Forwarding::Bypass => None,
         }
     }
+}
+
+/// Whether the port of a real server only names its entry: with a mark, `dr` and `tun` leave packets
+/// the port that they have, whatever that of the entry is (`ip_vs_dr_xmit`, `ip_vs_tunnel_xmit`).
+#[must_use]
+pub fn port_only_names(
+    virtual_service: VirtualServiceKey,
+    forwarding: Forwarding,
+    port: u16,
+) -> bool {
+    let leaves_port = match forwarding {
+        Forwarding::Dr | Forwarding::Tun(_) => true,
+        Forwarding::Nat | Forwarding::Local | Forwarding::Bypass => false,
+    };
+    leaves_port && port != 0 && virtual_service.port().is_none()
 }
 
 impl fmt::Display for Limit {
@@ -95,11 +102,6 @@ impl fmt::Display for Limit {
                 out,
                 "{forwarding} cannot change the port: the virtual service has port {own}, the real \
                  server {port}; use nat or the same port"
-            ),
-            Self::MarkPort { forwarding, port } => write!(
-                out,
-                "{forwarding} cannot change the port, and packets of a mark service keep their own: \
-                 leave out port {port} or use nat"
             ),
             Self::Loopback => out.write_str(
                 "nat cannot reach a loopback address: the kernel drops such packets; use dr or \
@@ -138,6 +140,22 @@ mod tests {
             "{said:?}"
         );
         assert_eq!(of("2001:db8::7"), None);
+    }
+
+    /// The kernel takes any with a mark, and ldirectord makes its entries so.
+    #[test]
+    fn with_a_mark_a_port_names_the_entry() {
+        let mark: VirtualServiceKey = "fwmark 7".parse().unwrap();
+        let web: VirtualServiceKey = "10.0.0.3:80/tcp".parse().unwrap();
+        let host = "10.0.0.7".parse().ok();
+        for forwarding in [Forwarding::Dr, Forwarding::Tun(Tunnel::Ipip)] {
+            assert_eq!(Limit::of(mark, forwarding, host, 8080), None);
+            assert!(port_only_names(mark, forwarding, 8080));
+            assert!(!port_only_names(mark, forwarding, 0));
+            assert!(!port_only_names(web, forwarding, 80));
+        }
+        assert_eq!(Limit::of(mark, Forwarding::Nat, host, 8080), None);
+        assert!(!port_only_names(mark, Forwarding::Nat, 8080));
     }
 
     #[test]

@@ -174,11 +174,7 @@ impl LvsOptions {
         let limit = Limit::of(self.virtual_service, forwarding, address, self.real_port());
         match limit {
             // What the other line of the entry may yet say with its -F.
-            Some(Limit::Port { .. } | Limit::MarkPort { .. } | Limit::Loopback)
-                if self.forwarding.is_none() =>
-            {
-                Ok(())
-            }
+            Some(Limit::Port { .. } | Limit::Loopback) if self.forwarding.is_none() => Ok(()),
             Some(limit) => Err(limit_text(limit)),
             None => Ok(()),
         }
@@ -218,7 +214,7 @@ pub fn check_limits(
 fn limit_text(limit: Limit) -> String {
     let text = limit.to_string().replace("use ", "use -F ");
     match limit {
-        Limit::Port { .. } | Limit::MarkPort { .. } | Limit::Loopback => format!("-F {text}"),
+        Limit::Port { .. } | Limit::Loopback => format!("-F {text}"),
         Limit::OtherFamily {
             virtual_service: VirtualServiceKey::Mark(Family::V6, _),
             ..
@@ -605,7 +601,6 @@ mod tests {
                 "cannot change the port",
             ),
             ("-V 10.0.0.3:80 -p 8080 -F tun", "cannot change the port"),
-            ("-P fwm -V 7 -R 192.168.0.1:80 -F dr", "keep their own"),
             ("-V 10.0.0.3:80 -R 127.0.0.1 -F nat", "loopback"),
             ("-V [2001:db8::3]:80 -R ::1 -F nat", "loopback"),
             ("-V 10.0.0.3:80 -R 2001:db8::1", "IPv4 address"),
@@ -624,6 +619,7 @@ mod tests {
             "-V 10.0.0.3:80 -R 2001:db8::1 -F tun",
             "-V [2001:db8::3]:80 -R 10.0.0.7 -F tun",
             "-V 10.0.0.3:80 -R 192.168.0.1:80 -F dr",
+            "-P fwm -V 7 -R 192.168.0.1:80 -F dr",
         ] {
             assert!(parse(text).is_ok(), "{text}");
         }

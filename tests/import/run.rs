@@ -39,7 +39,8 @@ fn ldirectord(port: u16) -> String {
 }
 
 /// Imports a file, has the result checked, and observes with it until all that is expected is said.
-fn try_out(name: &str, text: &str, port: u16) {
+/// The entries of the mark have that port.
+fn try_out(name: &str, text: &str, port: u16, mark_port: u16) {
     let folder = TempDir::new();
     folder.write(name, text);
     let (code, text, said) = import(folder.path(), &[name]);
@@ -67,7 +68,7 @@ fn try_out(name: &str, text: &str, port: u16) {
         format!("add virtual service 10.0.0.3:{port}/tcp with scheduler"),
         "add virtual service fwmark 3 with scheduler".to_owned(),
         format!("real server out vs=10.0.0.3:{port}/tcp rs=127.0.0.2:{port}"),
-        "real server out vs=fwmark 3 rs=127.0.0.2:0".to_owned(),
+        format!("real server out vs=fwmark 3 rs=127.0.0.2:{mark_port}"),
     ] {
         wait_until(&format!("{text:?} in the log of {name}"), SOON, || {
             said().contains(&text)
@@ -81,8 +82,8 @@ fn try_out(name: &str, text: &str, port: u16) {
 fn what_comes_of_a_file_passes_check_and_runs() {
     let alive = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let port = alive.local_addr().expect("an address").port();
-    try_out("keepalived.conf", &keepalived(port), port);
-    try_out("ldirectord.cf", &ldirectord(port), port);
+    try_out("keepalived.conf", &keepalived(port), port, 0);
+    try_out("ldirectord.cf", &ldirectord(port), port, port);
 }
 
 #[test]

@@ -130,11 +130,26 @@ virtual=7
 \tscheduler=wrr
 \tprotocol=fwm
 \tchecktype=negotiate
+
+virtual=8
+\treal=192.168.0.1:80 gate 5
+\treal=192.168.0.2:80 gate 3
+\tfallback=192.168.0.3:80 gate
+\tservice=http
+\trequest=\"index.html\"
+\treceive=\"is well\"
+\tscheduler=wrr
+\tprotocol=fwm
+\tchecktype=negotiate
 ";
 
 fn of_ldirectord(servers: &[(u8, u8)]) -> Vec<String> {
     let mut lines = Vec::new();
-    for (service, persistence, method) in [("-t 10.0.0.3:80", " -p 60", 'g'), ("-f 7", "", 'm')] {
+    for (service, persistence, method) in [
+        ("-t 10.0.0.3:80", " -p 60", 'g'),
+        ("-f 7", "", 'm'),
+        ("-f 8", "", 'g'),
+    ] {
         lines.push(format!("-A {service} -s wrr{persistence}"));
         lines.extend(servers.iter().map(|(number, weight)| {
             format!("-a {service} -r 192.168.0.{number}:80 -{method} -w {weight}")

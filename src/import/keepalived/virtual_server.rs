@@ -16,7 +16,7 @@ use crate::import::plan::{
     Entry, Plan, Policy, Section, Server, THRESHOLD_MAX, fit_settings, flag_of, scheduler_of,
 };
 use crate::import::words::{fit_port, granularity, is_host, weight};
-use crate::import::{Place, Remarks, shown};
+use crate::import::{Format, Place, Remarks, shown};
 use crate::lvs::{
     Family, Forwarding, RealServer, Scheduler, ServiceFlags, VirtualService, VirtualServiceKey,
     Weight,
@@ -457,14 +457,7 @@ fn target(line: &Block, forwarding: Forwarding, remarks: &mut Remarks) -> Option
         remarks.lost(&line.place, text);
         return None;
     };
-    Some(Server {
-        host: host.to_owned(),
-        port,
-        check_port: port,
-        settings: RealServer::new(forwarding, Weight(1)),
-        own: OwnRules::default(),
-        checks: Vec::new(),
-    })
+    Some(Server::new(Format::Keepalived, host, port, forwarding))
 }
 
 /// The weight of a line; `default` where it has none.

@@ -4,9 +4,8 @@ use crate::import::ldirectord::section::{Seen, port_of, split_port};
 use crate::import::ldirectord::{Value, check};
 use crate::import::plan::{Policy, Server, THRESHOLD_MAX};
 use crate::import::words::{fit_port, is_host};
-use crate::import::{Place, Remarks, range, shown, words};
+use crate::import::{Format, Place, Remarks, range, shown, words};
 use crate::lvs::{Family, Forwarding, RealServer, Tunnel, VirtualServiceKey, Weight};
-use crate::model::OwnRules;
 
 /// The servers of a `real` line.
 pub(super) fn real_servers(
@@ -58,14 +57,9 @@ pub(super) fn real_servers(
     };
     let mut servers = Vec::new();
     for host in hosts {
-        let mut server = Server {
-            host,
-            port,
-            check_port: port,
-            settings: line.settings,
-            own: OwnRules::default(),
-            checks: Vec::new(),
-        };
+        let forwarding = line.settings.forwarding;
+        let mut server = Server::new(Format::Ldirectord, &host, port, forwarding);
+        server.settings = line.settings;
         if !is_host(&server.host) {
             remarks.lost(
                 &real.place,
@@ -201,14 +195,7 @@ pub(super) fn fallback(
         );
         return None;
     };
-    let mut server = Server {
-        host: host.to_owned(),
-        port,
-        check_port: port,
-        settings: RealServer::new(forwarding, Weight(1)),
-        own: OwnRules::default(),
-        checks: Vec::new(),
-    };
+    let mut server = Server::new(Format::Ldirectord, host, port, forwarding);
     if let Some(why) = server.obstacle(key) {
         remarks.lost(
             &value.place,

@@ -64,9 +64,9 @@ fn ldirectord_makes_the_entries_of_a_mark_with_their_ports() {
         (
             8,
             &[
-                "real 10.97.0.1 weight 2 service vs-fwmark-8:tcp",
-                "real 10.97.0.2 forward tun service vs-fwmark-8-2:tcp",
-                "fallback 127.0.0.1 forward dr",
+                "real 10.97.0.1:8080 weight 2 service vs-fwmark-8:tcp",
+                "real 10.97.0.2:8081 forward tun service vs-fwmark-8-2:tcp",
+                "fallback 127.0.0.1:81 forward dr",
             ],
         ),
         (

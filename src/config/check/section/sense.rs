@@ -8,7 +8,7 @@ use crate::config::check::section::Compiler;
 use crate::config::check::section::said::Said;
 use crate::config::check::section::words::listed;
 use crate::config::lines::Span;
-use crate::lvs::{Family, Weight};
+use crate::lvs::{Family, Weight, port_only_names};
 use crate::model::{
     Binding, BoundServers, Creation, DeclaredServer, DeclaredService, MonitorProgram, ServiceId,
     WITNESS_ANSWER_MAX, WeightFrom, Withdraws,
@@ -32,6 +32,7 @@ impl Compiler<'_, '_> {
         self.alert_lines(declared, name, places);
         self.troubles_told(declared, said, name);
         self.families_synchronised(declared, places);
+        self.ports_that_only_name(declared, name, places);
         if let Some((_, span)) = said.slow_start
             && declared.settings.scheduler.is_unweighted()
         {
@@ -250,6 +251,27 @@ impl Compiler<'_, '_> {
             );
             let help = "the kernel synchronises no connections then: remove one of the two";
             self.report().error(place, message, help);
+        }
+    }
+
+    /// Whoever writes a port there may expect that clients reach it.
+    fn ports_that_only_name(&mut self, declared: &DeclaredService, name: Span, places: &[Span]) {
+        let servers = declared.servers.iter().zip(places);
+        let servers = servers.map(|(it, &place)| (&it.host, it.port, it.settings, place));
+        let fallback = declared.fallback.iter();
+        let fallback = fallback.map(|it| (&it.host, it.port, it.settings, name));
+        let mut all = servers.chain(fallback);
+        let found = all.find(|(_, port, settings, _)| {
+            port_only_names(declared.key, settings.forwarding, *port)
+        });
+        if let Some((host, port, settings, place)) = found {
+            let forwarding = settings.forwarding;
+            let message = format!(
+                "port {port} of {host} only names its entry in the table: with a mark, {forwarding} \
+                 leaves packets the port that they have"
+            );
+            let help = "where clients are to reach that port, use nat; else this does no harm";
+            self.report().warn(place, message, help);
         }
     }
 

@@ -184,17 +184,12 @@ impl Compiler<'_, '_> {
         });
         if let Some((host, limit)) = beyond {
             let place = match (limit, line.forwarding) {
-                (
-                    Limit::Port { .. } | Limit::MarkPort { .. } | Limit::Loopback,
-                    Some((_, span)),
-                ) => span,
+                (Limit::Port { .. } | Limit::Loopback, Some((_, span))) => span,
                 _ => line.word,
             };
             let is_named = match limit {
                 Limit::NoHost(_) | Limit::FourInSix(..) | Limit::OtherFamily { .. } => true,
-                Limit::Port { .. } | Limit::MarkPort { .. } | Limit::Loopback => {
-                    host.as_str() == line.host
-                }
+                Limit::Port { .. } | Limit::Loopback => host.as_str() == line.host,
             };
             let message = match is_named {
                 true => limit.to_string(),

@@ -465,3 +465,24 @@ fn an_address_that_is_no_host_s_is_no_virtual_service() {
         );
     }
 }
+
+/// ldirectord makes such entries; who takes it for a translation is told, once for a section.
+#[test]
+fn with_a_mark_a_port_names_the_entry_and_is_warned_of() {
+    let section = |lines: &str| {
+        let text = format!("{WATCHES}virtual fwmark 7\n service none\n{lines}");
+        let (model, warnings) = load_text(&text).unwrap();
+        let ports = model.virtual_services[0].servers.iter();
+        let ports: Vec<u16> = ports.map(|server| server.port).collect();
+        let warnings = warnings.iter().map(ToString::to_string);
+        let said = warnings.filter(|it| it.contains("only names its entry"));
+        (ports, said.collect::<Vec<String>>())
+    };
+    let (ports, said) = section(" real 10.0.0.7:81\n real 10.0.0.8 port 82 forward tun\n");
+    assert_eq!((ports, said.len()), (vec![81, 82], 1), "{said:?}");
+    assert!(said[0].contains("port 81 of 10.0.0.7") && said[0].contains("with a mark, dr"));
+    let (ports, said) = section(" real 10.0.0.7\n fallback 10.0.0.9:81\n");
+    assert_eq!((ports, said.len()), (vec![0], 1), "{said:?}");
+    let (ports, said) = section(" forward nat\n real 10.0.0.7:81\n real 10.0.0.7:82\n");
+    assert_eq!((ports, said), (vec![81, 82], Vec::new()));
+}
