@@ -127,6 +127,12 @@ impl RealLine {
         }
         let mut own = None;
         if let Some((request, receive, after)) = quoted_pair(rest) {
+            if request.starts_with('/') {
+                let text = "ldirectord 1.186 passes over such a \"request\", \"receive\" that begins \
+                            with / and what stands behind it, against its manual page; lvsmon goes \
+                            by them: a pair that is out of date takes the server out after the move";
+                remarks.note(place, text);
+            }
             own = Some((request, receive));
             rest = after;
         }

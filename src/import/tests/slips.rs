@@ -442,3 +442,26 @@ fn what_no_mailbox_is_called_is_no_recipient() {
         }
     }
 }
+
+/// Its own code loses what it found while it looks whether the request begins with a slash.
+#[test]
+fn a_pair_of_a_real_line_that_ldirectord_passes_over_is_noted() {
+    for (pair, count) in [
+        ("\"/b\", \"well\"", 1),
+        ("\"/b\" \"well\" u:5", 1),
+        ("\"b\", \"well\"", 0),
+        ("", 0),
+    ] {
+        let text = format!(
+            "virtual=10.0.0.3:80\n\treal=10.0.0.7:80 gate 2 {pair}\n\tprotocol=tcp\n\t\
+             service=http\n\trequest=\"/c\"\n\treceive=\"ok\"\n"
+        );
+        let imported = of(Format::Ldirectord, &text);
+        let notes = said(&imported, RemarkKind::Note);
+        let own = notes.iter().filter(|(line, _)| *line == 2);
+        let own: Vec<&str> = own.map(|(_, text)| *text).collect();
+        assert_eq!(own.len(), count, "{pair}: {notes:?}");
+        assert!(own.iter().all(|it| it.contains("takes the server out")));
+        assert!(imported.is_complete());
+    }
+}
