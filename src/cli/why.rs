@@ -22,7 +22,7 @@ use crate::pair::post::OVERTAKEN;
 use crate::text::counted;
 use crate::time::Readable;
 use crate::wire::refusal::RefusalReason;
-use crate::wire::server::last_reports;
+use crate::wire::server::{NAME_HOSTS, last_reports};
 use crate::wire::why::{AlertRow, DeliveryRow, DisabledAs, HeldRow, ResultRow, WhyAnswer};
 use crate::wire::{ServiceStatus, Verdict};
 
@@ -379,7 +379,7 @@ impl<'a> Page<'a> {
             let reports = last_reports(count);
             let text = format!(
                 "its {reports} failed and named no host, so its real servers stay as they are: \
-                 name the failing hosts in the first line of output, or set all_hosts_on_failure"
+                 {NAME_HOSTS}"
             );
             self.sheet.painted("table", Tone::Odd, &text)?;
         }

@@ -48,8 +48,8 @@ pub use crate::wire::held_up::HeldUpRow;
 pub use crate::wire::server::drain::WaitsFor;
 pub use crate::wire::server::look::{LastRow, LookRow};
 use crate::wire::server::said::kept_since;
-pub(in crate::wire) use crate::wire::server::said::{NAME_HOSTS, lacks, unnamed};
-pub use crate::wire::server::said::{SaidRow, last_reports};
+pub use crate::wire::server::said::{NAME_HOSTS, SaidRow, last_reports};
+pub(in crate::wire) use crate::wire::server::said::{lacks, unnamed};
 pub(in crate::wire) use crate::wire::server::section::slow_start;
 pub use crate::wire::server::section::{
     BackOffRow, CountRow, OwnRule, RoleRow, SectionRow, ServedRow, ServersRow, TripwireRow,

@@ -49,29 +49,23 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
         .desired()
         .iter()
         .map(|(key, desired)| {
-            let words = |server: &RealServerKey| {
-                let view = known.get(&(*key, *server));
-                let entry = actual.and_then(|table| table.get(key));
-                let found = Found::look(actual, entry, server);
+            let row_of = |server: RealServerKey, wish: ServerWish, found: Found| {
+                let view = known.get(&(*key, server));
                 let why = view.map(|view| why(engine, view, found));
-                (why.unwrap_or_default(), view.and_then(|view| says(view)))
-            };
-            let mut row = virtual_service(*key, desired, actual, words);
-            for (server, row) in desired.servers.keys().zip(&mut row.real_servers) {
-                let counts = seen.connections.get(&(*key, *server)).copied();
-                let entry = actual.and_then(|table| table.get(key));
-                let found = Found::look(actual, entry, server);
+                let declared = view.and_then(|view| says(view));
+                let mut row = real_server(server, wish, found, why.unwrap_or_default(), declared);
+                if !is_told(&row, view.is_some()) {
+                    return None;
+                }
+                let counts = seen.connections.get(&(*key, server)).copied();
                 row.connections = found.connections(counts.unwrap_or_default());
-                let view = known.get(&(*key, *server));
                 let manual = view.and_then(|view| view.manual.as_ref());
                 let wish = view.map_or(ServerWish::AsFound, |view| view.wish);
                 row.operator = manual.map(|it| wire_server::operator(it, (*key, wish)));
                 row.checked = view.is_some_and(|view| view.is_checked());
-            }
-            let of = |server: &RealServerKey| known.contains_key(&(*key, *server));
-            let mut is_known = desired.servers.keys().map(of);
-            row.real_servers
-                .retain(|row| is_told(row, is_known.next().unwrap_or(true)));
+                Some(row)
+            };
+            let mut row = virtual_service(*key, desired, actual, row_of);
             let is_whole = whole.contains(key);
             row.real_servers
                 .extend(strangers(engine, *key, is_whole, desired, seen));
@@ -245,12 +239,12 @@ fn is_told(row: &RealServerRow, is_known: bool) -> bool {
     is_known || !is_nowhere
 }
 
-/// `words` says of a real server why it stands so, and what the file declares.
+/// `row_of` makes the row of a real server, where it has one.
 fn virtual_service(
     key: VirtualServiceKey,
     desired: &DesiredService,
     actual: Option<&Table>,
-    words: impl Fn(&RealServerKey) -> (String, Option<RealServer>),
+    row_of: impl Fn(RealServerKey, ServerWish, Found) -> Option<RealServerRow>,
 ) -> VirtualServiceRow {
     let entry = actual.and_then(|table| table.get(&key));
     let (wanted, wish) = match &desired.service {
@@ -267,11 +261,7 @@ fn virtual_service(
     let real_servers = desired
         .servers
         .iter()
-        .map(|(server, wish)| {
-            let found = Found::look(actual, entry, server);
-            let (why, declared) = words(server);
-            real_server(*server, *wish, found, why, declared)
-        })
+        .filter_map(|(server, wish)| row_of(*server, *wish, Found::look(actual, entry, server)))
         .collect();
     VirtualServiceRow {
         virtual_service: key.to_string(),

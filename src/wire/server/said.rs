@@ -86,7 +86,7 @@ pub(super) fn kept_since(engine: &Engine, id: ServiceId) -> Option<Wall> {
 }
 
 /// What ends [`unnamed`].
-pub(in crate::wire) const NAME_HOSTS: &str =
+pub const NAME_HOSTS: &str =
     "name the failing hosts in the first line of output, or set all_hosts_on_failure";
 
 /// How many of the last reports of a service failed and named no host, so that they say nothing of
