@@ -76,8 +76,9 @@ impl Limit {
     }
 }
 
-/// Whether the port of a real server only names its entry: with a mark, `dr` and `tun` leave packets
-/// the port that they have, whatever that of the entry is (`ip_vs_dr_xmit`, `ip_vs_tunnel_xmit`).
+/// Whether the port of a real server only names its entry: with a mark, `dr` and `tun` leave
+/// packets the port that they have, whatever that of the entry is (`ip_vs_dr_xmit`,
+/// `ip_vs_tunnel_xmit`).
 #[must_use]
 pub fn port_only_names(
     virtual_service: VirtualServiceKey,
