@@ -23,6 +23,7 @@ pub(crate) mod giving;
 pub(crate) mod in_table;
 pub(crate) mod live;
 pub(crate) mod memory;
+mod shared_weight;
 pub(crate) mod turn;
 mod unsaid;
 pub(crate) mod wanted;

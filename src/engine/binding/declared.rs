@@ -236,14 +236,13 @@ impl Bindings {
                 Health::Waiting | Health::Unheard if self.owned.is_new(key, server) => Arrival::New,
                 Health::Waiting | Health::Unheard => Arrival::Known,
             };
-            self.hear_weights(&model, key, &place.word, health);
             let mut server = Server {
                 key: server,
                 settings: place.settings,
                 own: declared.own,
                 health,
                 arrival,
-                given: self.given(section, declared),
+                given: None,
                 wished: self.manual.effect((key, server)),
                 memory: self.sections.memory(key, &place.word),
             };
@@ -251,6 +250,8 @@ impl Bindings {
             let before = wanted.and_then(|it| it.servers.get(&server.key).copied());
             let sections = &mut self.sections;
             sections.follow(section, &place.word, &mut server, before, self.now, actions);
+            // What it is given depends on whether it is withdrawn.
+            server.given = self.given(section, declared);
             servers.push(server);
         }
         let others = survey.servers.iter().filter(|(it, _)| !seen.contains(it));
@@ -300,16 +301,6 @@ impl Bindings {
             if let Some(usual) = usual(server, wanted.roles.get(&server.key)) {
                 self.owned.serves((key, server.key), usual, actions);
             }
-        }
-    }
-
-    /// One that fails has the weight that checks gave it before, on whichever director.
-    fn hear_weights(&mut self, model: &Model, key: VirtualServiceKey, word: &Word, health: Health) {
-        if health == Health::Withdrawn {
-            let now = self.now.wall;
-            let weighed = self.sections.hear_weights(model, key, word, now);
-            self.weighed
-                .extend(weighed.into_iter().filter(|it| *it != key));
         }
     }
 

@@ -2,7 +2,6 @@
 
 use crate::engine::binding::{Bindings, Part};
 use crate::engine::desired::{Given, GivenBy, ZeroBy};
-use crate::engine::section::count::judged_part;
 use crate::engine::section::wanted::ServerRole;
 use crate::lvs::{GivenWeight, VirtualServiceKey, Weight};
 use crate::model::{DeclaredServer, DeclaredService, HostName, ServiceId, WeightFrom};
@@ -30,10 +29,9 @@ impl Bindings {
         let tally = &mut self.sections.tally;
         let keys = tally.weigh((service, host), given, now.wall);
         self.weighed.extend(keys);
-        if given.is_none() {
-            let keys = self.sections.hear_weights_of(&self.model, host, now.wall);
-            self.weighed.extend(keys);
-        }
+        // Whether a weight of the other director's counts depends on whether a check gives one.
+        let keys = self.sections.sharing(&self.model, host);
+        self.weighed.extend(keys);
     }
 
     /// Whether checks of a service ever gave a host a weight.
@@ -65,8 +63,8 @@ impl Bindings {
         server: &'a DeclaredServer,
     ) -> impl Iterator<Item = Given> + 'a {
         server.judges.iter().filter_map(move |judge| {
-            let (service, part) = judged_part(judge, &server.host);
-            let giving = self.sections.tally.given(section, service, &part)?;
+            let giving = self.sections.giving(&self.model, section, server, judge)?;
+            let service = judge.service;
             Some(Given { service, giving })
         })
     }

@@ -3,7 +3,7 @@
 //! A check that gives none leaves the weight as it was (docs/monitors.md), whether it is good or
 //! fails: who reads a weight is told of that. Pure.
 
-use crate::lvs::GivenWeight;
+use crate::lvs::{GivenWeight, Weight};
 use crate::time::Wall;
 
 /// What the checks of a service give a host.
@@ -32,22 +32,26 @@ impl Giving {
     }
 
     /// Where the checks of the other director of a pair gave this weight before and give none by
-    /// now: who never had one has that, and of two that were given before the lesser counts.
-    pub(crate) fn shared(before: Option<Self>, theirs: GivenWeight, now: Wall) -> Option<Self> {
-        let weight = theirs;
-        match before {
+    /// now, which was heard then: who never had one has that, and of two that were given before the
+    /// lesser counts. `configured` is what shares are of.
+    pub(crate) fn shared(
+        own: Option<Self>,
+        (theirs, heard): (GivenWeight, Wall),
+        configured: Weight,
+    ) -> Option<Self> {
+        match own {
             None => Some(Self::Gave {
-                weight,
-                none_since: now,
+                weight: theirs,
+                none_since: heard,
             }),
-            Some(Self::Gave {
-                weight: own,
-                none_since,
-            }) => Some(Self::Gave {
-                weight: own.min(weight),
-                none_since,
-            }),
-            Some(Self::Gives(_) | Self::Lent(_)) => before,
+            Some(Self::Gave { weight, none_since }) => {
+                let weight = match theirs.of(configured) < weight.of(configured) {
+                    true => theirs,
+                    false => weight,
+                };
+                Some(Self::Gave { weight, none_since })
+            }
+            Some(Self::Gives(_) | Self::Lent(_)) => own,
         }
     }
 

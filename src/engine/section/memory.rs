@@ -18,6 +18,7 @@ use crate::engine::saved::Saved;
 use crate::engine::section::count::{Past, Tally};
 use crate::engine::section::in_table::InTable;
 use crate::engine::section::live::ServedBy;
+use crate::engine::section::shared_weight::{Shared, take};
 use crate::engine::section::turn::Turns;
 use crate::engine::section::wanted::{Health, Held, Server, ServerRole, Wanted};
 use crate::engine::section::weight::ramp_end;
@@ -27,7 +28,7 @@ use crate::lvs::{
     Desired, DesiredService, Family, RealServer, RealServerKey, ServerWish, Table,
     VirtualServiceKey, Weight,
 };
-use crate::model::{DeclaredService, HostName, Model, ServiceId, ServiceNames};
+use crate::model::{DeclaredService, HostName, Model, ServiceId, ServiceNames, WeightFrom};
 use crate::pair::talk::withdrawn::Turn;
 use crate::time::{Mono, Now, Wall};
 
@@ -129,6 +130,8 @@ pub(crate) struct SectionState {
     /// Where it stands in the Model.
     index: usize,
     memories: BTreeMap<Word, Memory>,
+    /// What checks of the other director gave those that are withdrawn.
+    pub(crate) shared: BTreeMap<Word, Vec<Shared>>,
     /// Those that an operator keeps from their clients.
     taken: BTreeSet<Word>,
     pub(crate) found: Found,
@@ -209,6 +212,7 @@ impl Sections {
                 is_kept
             });
             state.taken.retain(|word| words.contains(word));
+            state.shared.retain(|word, _| words.contains(word));
             self.states.insert(section.key, state);
         }
         for (key, state) in old {
@@ -295,6 +299,8 @@ impl Sections {
                 }
                 is_kept
             });
+            let memories = &state.memories;
+            state.shared.retain(|word, _| memories.contains_key(word));
         }
         actions
     }
@@ -336,6 +342,14 @@ impl Sections {
         key: VirtualServiceKey,
     ) -> Option<&mut BTreeMap<Word, Memory>> {
         self.states.get_mut(&key).map(|state| &mut state.memories)
+    }
+
+    /// What checks of the other director gave those of a section that are withdrawn.
+    pub(crate) fn shared_mut(
+        &mut self,
+        key: VirtualServiceKey,
+    ) -> Option<&mut BTreeMap<Word, Vec<Shared>>> {
+        self.states.get_mut(&key).map(|state| &mut state.shared)
     }
 
     /// The real servers of a virtual service that the kernel had at the latest look; none where
@@ -391,6 +405,11 @@ impl Sections {
                     Some(None) => Drained::Yes,
                     Some(Some(_)) | None => Drained::No,
                 };
+                let gave = self.turns.peers_gave(key, word);
+                if section.weight_from == WeightFrom::Check && !gave.is_empty() {
+                    let shared = state.shared.entry(word.clone()).or_default();
+                    take(shared, gave, server.settings.weight, now.wall);
+                }
                 *memory = Memory {
                     out: Some(Out {
                         turn: self.turns.of(key, word, now),
@@ -402,6 +421,7 @@ impl Sections {
             }
             Health::Good if memory.out.is_some() => {
                 memory.out = None;
+                state.shared.remove(word);
                 let served = match before {
                     Some(ServerWish::In(settings)) => settings.weight > Weight(0),
                     Some(ServerWish::Out) => false,

@@ -2,23 +2,18 @@
 //!
 //! Each withdrawal gets a [`Turn`] when it begins here. Of what is withdrawn on the other director
 //! too the lesser turn counts, on both, from then on, whatever becomes of the link: a takeover
-//! exchanges no server that `min_live` keeps. A clock that is set changes no turn. So it is with
-//! the weight that an earlier check gave what is withdrawn, and that it has while it is kept.
+//! exchanges no server that `min_live` keeps. A clock that is set changes no turn.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::effort::visit;
-use crate::engine::binding::Part;
 use crate::engine::event::Action;
-use crate::engine::section::count::judged_part;
-use crate::engine::section::giving::Giving;
 use crate::engine::section::memory::{Memory, Sections, Word, record};
 use crate::lvs::VirtualServiceKey;
-use crate::model::{DeclaredServer, HostName, Model, ServiceId, WeightFrom};
+use crate::model::{HostName, Model};
 use crate::pair::talk::withdrawn::{Gave, ServerName, Turn, Withdrawn, WithdrawnServers};
-use crate::pair::talk::word::ServiceName;
-use crate::time::{Mono, Now, Wall};
+use crate::time::{Mono, Now};
 
 /// Gives withdrawals their turns.
 #[derive(Debug, Default)]
@@ -53,6 +48,14 @@ impl Turns {
         peers.map_or(own, |peers| peers.turn.min(own))
     }
 
+    /// The weights that checks of the other director gave a real server that is withdrawn there.
+    pub(crate) fn peers_gave(&self, key: VirtualServiceKey, word: &Word) -> &[Gave] {
+        if self.peers.is_empty() {
+            return &[];
+        }
+        self.peers.get(&name(key, word)).map_or(&[], |it| &it.gave)
+    }
+
     /// The journal knows of a withdrawal with this turn: later ones are greater.
     pub(crate) fn restored(&mut self, Turn(turn): Turn, now: Now) {
         let least = Turn(turn.saturating_add(1));
@@ -76,7 +79,7 @@ impl Sections {
     }
 
     /// What is withdrawn on the other director; none without a link. Answers with the sections in
-    /// which another one is withdrawn last than before, with what is to be written down.
+    /// which another one is withdrawn last than before, or has another weight, with what is to be written down.
     pub(crate) fn peer_withdrew(
         &mut self,
         model: &Model,
@@ -99,7 +102,9 @@ impl Sections {
             if *turn < own {
                 lesser.entry(key).or_default().push((word.clone(), *turn));
             }
-            changed.extend(self.take_gave(model, key, &word, gave, now.wall));
+            if self.take_shared(model, key, &word, gave, now.wall) {
+                changed.insert(key);
+            }
         }
         for (key, turns) in lesser {
             let Some(memories) = self.memories_mut(key) else {
@@ -117,131 +122,6 @@ impl Sections {
             }
         }
         changed
-    }
-}
-
-impl Sections {
-    /// A check says that this real server fails, or gives it no weight any more: it has the weight
-    /// that checks gave it before, on whichever director. Answers with the sections in which it
-    /// has another one.
-    pub(crate) fn hear_weights(
-        &mut self,
-        model: &Model,
-        key: VirtualServiceKey,
-        word: &Word,
-        now: Wall,
-    ) -> Vec<VirtualServiceKey> {
-        let peers = Arc::clone(&self.turns.peers);
-        let peers = match peers.is_empty() {
-            true => None,
-            false => peers.get(&name(key, word)),
-        };
-        peers.map_or_else(Vec::new, |peers| {
-            self.take_gave(model, key, word, &peers.gave, now)
-        })
-    }
-
-    /// The same of all real servers of this word that are withdrawn.
-    pub(crate) fn hear_weights_of(
-        &mut self,
-        model: &Model,
-        host: &HostName,
-        now: Wall,
-    ) -> Vec<VirtualServiceKey> {
-        if self.turns.peers.is_empty() {
-            return Vec::new();
-        }
-        let servers = self.words.servers(model, host);
-        let words = servers.map(|(key, it)| (key, (host.clone(), it.port)));
-        let words: Vec<(VirtualServiceKey, Word)> = words.collect();
-        let withdrawn = words
-            .into_iter()
-            .filter(|(key, word)| self.memory(*key, word).turn().is_some());
-        let withdrawn: Vec<(VirtualServiceKey, Word)> = withdrawn.collect();
-        let heard = withdrawn
-            .iter()
-            .flat_map(|(key, word)| self.hear_weights(model, *key, word, now));
-        heard.collect()
-    }
-
-    /// The weights that the checks of a real server gave it before, of those that give none now.
-    fn gave(&self, model: &Model, key: VirtualServiceKey, word: &Word) -> Vec<Gave> {
-        let judges = self.weighing(model, key, word).into_iter();
-        let gave = judges.filter_map(|(service, part)| {
-            let giving = self.tally.given(key, service, &part)?;
-            Some(Gave {
-                of: service_name(model, service),
-                weight: giving.before()?,
-            })
-        });
-        gave.collect()
-    }
-
-    fn take_gave(
-        &mut self,
-        model: &Model,
-        key: VirtualServiceKey,
-        word: &Word,
-        theirs: &[Gave],
-        now: Wall,
-    ) -> Vec<VirtualServiceKey> {
-        let mut changed = Vec::new();
-        if theirs.is_empty() {
-            return changed;
-        }
-        for (service, part) in self.weighing(model, key, word) {
-            let of = service_name(model, service);
-            let Some(theirs) = theirs.iter().find(|it| it.of == of) else {
-                continue;
-            };
-            // What the monitor of before a reload gave counts until this one has found something.
-            let is_lent = self.tally.given(key, service, &part).is_some()
-                && !self.tally.has_given(service, &part);
-            if !is_lent {
-                let shared = |before| Giving::shared(before, theirs.weight, now);
-                changed.extend(self.tally.give(service, &word.0, shared));
-            }
-        }
-        changed
-    }
-
-    /// Whose checks give a real server its weight; nobody's where the section does not ask them.
-    fn weighing(
-        &self,
-        model: &Model,
-        key: VirtualServiceKey,
-        word: &Word,
-    ) -> Vec<(ServiceId, Part)> {
-        let server = self.declared(model, key, word);
-        let judges = server.into_iter().flat_map(|it| &it.judges);
-        let parts = judges.map(|judge| judged_part(judge, &word.0));
-        parts
-            .filter(|(_, part)| matches!(part, Part::Host(_)))
-            .collect()
-    }
-
-    /// A real server of a section that asks its checks for weights.
-    fn declared<'a>(
-        &self,
-        model: &'a Model,
-        key: VirtualServiceKey,
-        (host, port): &Word,
-    ) -> Option<&'a DeclaredServer> {
-        match self.section(model, key)?.weight_from {
-            WeightFrom::File => None,
-            WeightFrom::Check => {
-                let at = self.state(key)?.index();
-                self.words.server_of(model, at, (host, *port))
-            }
-        }
-    }
-}
-
-fn service_name(model: &Model, id: ServiceId) -> ServiceName {
-    let service = model.service(id);
-    ServiceName {
-        group: service.group.to_string(),
-        service: service.name.to_string(),
     }
 }
 

@@ -177,3 +177,63 @@ fn a_check_that_gives_no_weight_any_more_behind_the_failure_of_another_one_leave
     one.weighs_no_more(&["10.1.0.1"]);
     one.fails("1 2", "1=30 3=40");
 }
+
+/// docs/peer.md: "Of a healthy server each director goes by what its own checks gave."
+#[test]
+fn a_healthy_server_of_another_section_keeps_what_its_own_checks_gave() {
+    let lines = |fall| {
+        let one =
+            format!("virtual {VS} web/http 10.1.0.1,10.1.0.2,10.1.0.3 check w=100 min_live=2");
+        let two = format!(
+            "virtual 10.0.0.4:80/tcp web/http 10.1.0.1,10.1.0.2,10.1.0.3 check w=100 fall={fall}"
+        );
+        [WEB.to_owned(), one, two]
+    };
+    let begin = |share| {
+        let lines = lines(3);
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let mut story = Story {
+            farm: Some(Farm::new(&lines)),
+            kernel: kernel(&FIVE),
+        };
+        story.looks();
+        story.weighs(&["10.1.0.1", "10.1.0.2", "10.1.0.3"], share);
+        story.succeeds(&format!("1={share} 2={share} 3={share}"));
+        story
+    };
+    let other = |story: &Story| {
+        let entry = story
+            .kernel
+            .get(&"10.0.0.4:80/tcp".parse().unwrap())
+            .unwrap();
+        entry.servers.get(&rs("10.1.0.1")).unwrap().weight
+    };
+    let (mut one, mut two) = (begin(50), begin(30));
+    for (story, expected) in [(&mut one, "2=50 3=50"), (&mut two, "2=30 3=30")] {
+        story.weighs_no_more(&["10.1.0.1"]);
+        story.fails("1", expected);
+    }
+    assert_eq!((other(&one), other(&two)), (Weight(50), Weight(30)));
+    two.tells_withdrawn(&mut one, "2=50 3=50");
+    one.looks();
+    assert_eq!(other(&one), Weight(50), "it serves there");
+}
+
+/// docs/peer.md: "Of a healthy server each director goes by what its own checks gave."
+#[test]
+fn a_server_that_came_back_has_what_its_own_checks_gave() {
+    let options = "check w=100 min_live=2";
+    let (mut one, mut two) = (
+        Story::found(options, kernel(&FIVE)),
+        Story::found(options, kernel(&FIVE)),
+    );
+    for (story, share) in [(&mut one, 50), (&mut two, 30)] {
+        story.weighs(&["10.1.0.1", "10.1.0.2", "10.1.0.3"], share);
+        story.succeeds(&format!("1={share} 2={share} 3={share}"));
+        story.weighs_no_more(&["10.1.0.1"]);
+        story.fails("1", &format!("2={share} 3={share}"));
+    }
+    two.tells_withdrawn(&mut one, "2=50 3=50");
+    // A good check that gives none leaves the weight as it was (docs/monitors.md).
+    one.succeeds("1=50 2=50 3=50");
+}
