@@ -38,6 +38,7 @@ mod settings;
 mod speaking;
 mod sync;
 pub mod talk;
+pub mod turn;
 mod way;
 
 pub use accord::{Accord, Discord, Saying};

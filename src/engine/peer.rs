@@ -50,6 +50,7 @@ use crate::pair::talk::Reached;
 use crate::pair::talk::conversation::{COMMENT_MAX, EndedOutages, Outages};
 use crate::pair::talk::withdrawn::WithdrawnServers;
 use crate::pair::talk::word::{OpenOutage, ServiceName, SharedAck};
+use crate::pair::turn::TurnClock;
 use crate::text::cut;
 use crate::time::{Now, Wall};
 
@@ -156,6 +157,12 @@ impl Engine {
         self.bindings.withdrawn()
     }
 
+    /// The clock of their turns.
+    #[must_use]
+    pub fn turn_clock(&self) -> Option<TurnClock> {
+        self.bindings.turn_clock()
+    }
+
     /// The number of an outage that begins now.
     pub(super) fn number_of_outage(&self, id: ServiceId, now: Now) -> i64 {
         let (state, service) = (&self.states[id.index()], self.model.service(id));
@@ -187,11 +194,11 @@ impl Engine {
         if told.is_linked && !self.peer.told.is_linked {
             self.peer.linked_since = Some(now.wall);
         }
-        let withdrawn = match told.is_linked {
-            true => Arc::clone(&told.withdrawn),
-            false => Arc::default(),
+        let (withdrawn, turns) = match told.is_linked {
+            true => (Arc::clone(&told.withdrawn), told.turns),
+            false => (Arc::default(), None),
         };
-        actions.extend(self.bindings.peer_withdrew(&withdrawn));
+        actions.extend(self.bindings.peer_withdrew(&withdrawn, turns));
         self.peer.untold = untold::untold(&told.ended);
         self.peer.told = told;
         if !self.peer.told.is_linked {

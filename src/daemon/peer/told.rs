@@ -67,6 +67,7 @@ impl Daemon {
             outages: Arc::new(outages),
             ended: Arc::new(self.engine.ended_outages()),
             withdrawn: Arc::new(self.engine.withdrawn_servers()),
+            turns: self.engine.turn_clock(),
             wishes,
         });
     }

@@ -31,6 +31,7 @@ use crate::model::{
     ServiceId,
 };
 use crate::pair::talk::withdrawn::WithdrawnServers;
+use crate::pair::turn::TurnClock;
 
 impl Bindings {
     /// Fits judges, words and virtual services to the sections of a Model.
@@ -309,11 +310,22 @@ impl Bindings {
         self.sections.withdrawn(&self.model)
     }
 
-    /// These are withdrawn on the other director; none without a link.
-    pub(crate) fn peer_withdrew(&mut self, peers: &Arc<WithdrawnServers>) -> Vec<Action> {
+    /// The clock of their turns.
+    pub(crate) const fn turn_clock(&self) -> Option<TurnClock> {
+        self.sections.turns.told()
+    }
+
+    /// These are withdrawn on the other director, whose clock of turns is this; none without a
+    /// link.
+    pub(crate) fn peer_withdrew(
+        &mut self,
+        peers: &Arc<WithdrawnServers>,
+        clock: Option<TurnClock>,
+    ) -> Vec<Action> {
         let mut actions = Vec::new();
         let (model, now) = (&self.model, self.now);
-        let keys = self.sections.peer_withdrew(model, peers, now, &mut actions);
+        let sections = &mut self.sections;
+        let keys = sections.peer_withdrew(model, peers, clock, now, &mut actions);
         self.decide(&keys, &mut actions);
         actions
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::pair::talk::PeerState;
 use crate::pair::talk::conversation::{EndedOutages, Outages};
 use crate::pair::talk::withdrawn::WithdrawnServers;
+use crate::pair::turn::TurnClock;
 use crate::pair::{Answers, Speaking};
 
 /// What the other director has told (D26).
@@ -18,6 +19,8 @@ pub struct PeerTold {
     pub ended: Arc<EndedOutages>,
     /// The real servers that are withdrawn there.
     pub withdrawn: Arc<WithdrawnServers>,
+    /// The clock of their turns; none of an older version.
+    pub turns: Option<TurnClock>,
     /// No outage of its had a greater number.
     pub numbers: i64,
     /// Whether this director speaks.
@@ -37,6 +40,7 @@ impl PeerTold {
             outages: Arc::clone(&peer.outages),
             ended: Arc::clone(&peer.ended),
             withdrawn: Arc::clone(&peer.withdrawn),
+            turns: peer.turns,
             numbers: here.map_or(0, |here| here.numbers),
             speaking,
             peer: here.map_or(Speaking::Speaks, |here| Speaking::of(here.speaks)),

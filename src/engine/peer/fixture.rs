@@ -103,6 +103,7 @@ impl Desk {
             outages: Arc::new(outages),
             ended: Arc::new(other.engine.ended_outages()),
             withdrawn: Arc::new(other.engine.withdrawn_servers()),
+            turns: other.engine.turn_clock(),
             numbers,
             speaking,
             peer,

@@ -144,6 +144,7 @@ fn told(open: Option<(i64, u32)>) -> PeerTold {
         outages: Arc::new(open.map(outage).into_iter().collect()),
         ended: Arc::default(),
         withdrawn: Arc::default(),
+        turns: None,
         numbers: 0,
         speaking: Speaking::Silent,
         peer: Speaking::Speaks,

@@ -9,7 +9,7 @@
 
 use std::cmp::Reverse;
 
-use crate::pair::talk::withdrawn::Turn;
+use crate::pair::turn::Turn;
 
 /// How one declared real server stands, by what is said about it alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,31 +11,29 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::binding::{self, Part};
 use crate::engine::event::{Action, Contested};
 use crate::engine::manual::Effect;
-use crate::engine::saved::Saved;
 use crate::engine::section::count::{Past, Tally};
 use crate::engine::section::in_table::InTable;
 use crate::engine::section::live::ServedBy;
 use crate::engine::section::shared_weight::{Shared, take};
-use crate::engine::section::turn::Turns;
+use crate::engine::section::turn::{Given, Turns};
 use crate::engine::section::wanted::{Health, Held, Server, ServerRole, Wanted};
 use crate::engine::section::weight::ramp_end;
 use crate::engine::section::words::Words;
 use crate::engine::state::{Dated, Moment};
 use crate::lvs::{
-    Desired, DesiredService, Family, RealServer, RealServerKey, ServerWish, Table,
-    VirtualServiceKey, Weight,
+    Desired, DesiredService, RealServer, RealServerKey, ServerWish, Table, VirtualServiceKey,
+    Weight,
 };
-use crate::model::{DeclaredService, HostName, Model, ServiceId, ServiceNames, WeightFrom};
-use crate::pair::talk::withdrawn::Turn;
-use crate::time::{Mono, Now, Wall};
+use crate::model::{DeclaredService, HostName, Model, WeightFrom};
+use crate::pair::turn::Turn;
+use crate::time::{Mono, Now};
 
+mod journal;
 mod look;
 
-/// Prefix of the journal keys of this file.
-const PREFIX: &str = "out ";
+pub(crate) use journal::record;
 
 /// Places that an alert names which somebody else writes too: enough to find out who it is.
 const CONTESTED_MAX: usize = 3;
@@ -61,7 +59,7 @@ impl Memory {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Out {
     /// Its place among the withdrawals of the section.
-    turn: Turn,
+    given: Given,
     /// Since when it waits for its connections to end, however long it was kept before.
     draining: Option<Dated>,
     drained: Drained,
@@ -83,13 +81,18 @@ impl Memory {
 
     /// Its place among those that are withdrawn; none where it is not.
     pub(crate) fn turn(&self) -> Option<Turn> {
-        self.out.map(|out| out.turn)
+        self.given().map(|it| it.turn)
+    }
+
+    /// The same, with by whose clock.
+    pub(crate) fn given(&self) -> Option<Given> {
+        self.out.map(|out| out.given)
     }
 
     /// Its place among those that are withdrawn is this one, where it is.
-    pub(crate) const fn take_turn(&mut self, turn: Turn) {
+    pub(crate) const fn take_turn(&mut self, given: Given) {
         if let Some(out) = &mut self.out {
-            out.turn = turn;
+            out.given = given;
         }
     }
 
@@ -174,27 +177,12 @@ pub(crate) struct Sections {
     contested: BTreeMap<VirtualServiceKey, Vec<Contested>>,
 }
 
-/// What is remembered of a real server, in the journal.
-#[derive(Debug, Serialize, Deserialize)]
-struct SavedOut {
-    virtual_service: VirtualServiceKey,
-    host: String,
-    port: u16,
-    /// When it came back; or else its [`Turn`], which is when it was withdrawn.
-    since: Wall,
-    /// When it began to wait for its connections to end.
-    #[serde(default)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    draining: Option<Wall>,
-    /// None where it is not withdrawn, but starts slowly.
-    drained: Option<Drained>,
-}
-
 impl Sections {
     /// Takes exactly the sections of this Model in; what is known of one that is still there
     /// stays; `past` is for those that are new to a server. Answers with what is to be written
     /// down.
     pub(crate) fn declare(&mut self, model: &Model, now: Now, past: &Past) -> Vec<Action> {
+        self.turns.start(now);
         let mut actions = self.tally.declare(model, past);
         actions.extend(self.tally.recount(model, now.wall));
         self.words = Words::of(model);
@@ -223,53 +211,6 @@ impl Sections {
         let states = &self.states;
         self.dues.retain(|(_, key)| states.contains_key(key));
         self.look_at_new(now, |_| false);
-        actions
-    }
-
-    /// The withdrawals of the journal, as far as the file still has their real servers; the
-    /// records of all others are to be forgotten. `is_known` and `is_void` are as for
-    /// [`Tally::restore`]. After [`Sections::declare`].
-    pub(crate) fn restore(
-        &mut self,
-        (model, names): (&Model, &ServiceNames<'_>),
-        saved: &Saved,
-        is_known: impl Fn(VirtualServiceKey) -> bool,
-        is_void: impl Fn(ServiceId, &Part, Family) -> bool,
-        now: Now,
-    ) -> Vec<Action> {
-        let tally = &mut self.tally;
-        let mut actions = tally.restore((model, names), saved, is_known, is_void);
-        let records = saved.records.iter();
-        for (key, value) in records.filter(|(key, _)| key.starts_with(PREFIX)) {
-            let known = serde_json::from_value::<SavedOut>(value.clone()).ok();
-            let place = known.as_ref().and_then(|it| {
-                let state = self.states.get_mut(&it.virtual_service)?;
-                let section = model.virtual_services.get(state.index)?;
-                let word = (HostName::new(&it.host), it.port);
-                let mut servers = section.servers.iter();
-                let is_there = servers.any(|it| it.host == word.0 && it.port == word.1);
-                is_there.then(|| state.memories.entry(word).or_default())
-            });
-            match (place, known) {
-                (Some(memory), Some(it)) => {
-                    let dated = |wall| Dated {
-                        moment: Moment::restored(wall, now),
-                        wall,
-                    };
-                    let turn = Turn(it.since.as_micros());
-                    memory.out = it.drained.map(|drained| Out {
-                        turn,
-                        draining: it.draining.map(dated),
-                        drained,
-                    });
-                    memory.back = it.drained.is_none().then(|| dated(it.since).moment);
-                    if memory.out.is_some() {
-                        self.turns.restored(turn, now);
-                    }
-                }
-                (None, _) | (_, None) => actions.push(binding::record(key.clone(), None::<&()>)),
-            }
-        }
         actions
     }
 
@@ -412,7 +353,7 @@ impl Sections {
                 }
                 *memory = Memory {
                     out: Some(Out {
-                        turn: self.turns.of(key, word, now),
+                        given: self.turns.of(key, word, now),
                         draining: None,
                         drained,
                     }),
@@ -560,34 +501,4 @@ impl Sections {
         }
         keys
     }
-}
-
-/// The record of what is remembered of a real server; without anything it is to be forgotten.
-pub(crate) fn record(
-    key: VirtualServiceKey,
-    (host, port): &Word,
-    memory: Memory,
-    now: Now,
-) -> Action {
-    let (since, drained) = match (memory.out, memory.back) {
-        (
-            Some(Out {
-                turn: Turn(turn),
-                drained,
-                ..
-            }),
-            _,
-        ) => (Some(Wall::from_micros(turn)), Some(drained)),
-        (None, back) => (back.map(|back| back.wall(now)), None),
-    };
-    let draining = memory.out.and_then(|out| out.draining);
-    let saved = since.map(|since| SavedOut {
-        virtual_service: key,
-        host: host.to_string(),
-        port: *port,
-        since,
-        draining: draining.map(|began| began.told(now)),
-        drained,
-    });
-    binding::record(format!("{PREFIX}{key} {host} {port}"), saved.as_ref())
 }

@@ -21,7 +21,7 @@ use crate::lvs::{
     Strangers, VirtualServiceKey, Weight,
 };
 use crate::model::{DeclaredService, HostName, Initial, OnFailure, OwnRules, WeightFrom};
-use crate::pair::talk::withdrawn::Turn;
+use crate::pair::turn::Turn;
 use crate::time::{Mono, Now};
 
 mod fallback;

@@ -500,6 +500,7 @@ fn peer(trouble: &str, number: i64, peer: Speaking) -> PeerTold {
         is_linked: true,
         outages: Arc::new([(name, open)].into()),
         withdrawn: Arc::default(),
+        turns: None,
         ended: Arc::default(),
         numbers: number,
         speaking: match peer {

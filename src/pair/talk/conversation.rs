@@ -20,6 +20,7 @@ use crate::pair::talk::withdrawn::{self, WithdrawnServers};
 use crate::pair::talk::word::{
     EndedOutage, Here, Lasted, OpenOutage, Past, ServiceName, Word, chunks,
 };
+use crate::pair::turn::TurnClock;
 use crate::text::{cut, one_line};
 use crate::time::{Mono, Now, Wall};
 
@@ -64,6 +65,8 @@ pub struct Own {
     pub ended: Arc<EndedOutages>,
     /// The real servers that it withdraws.
     pub withdrawn: Arc<WithdrawnServers>,
+    /// The clock of their turns.
+    pub turns: Option<TurnClock>,
     /// All wishes and tombstones that it knows.
     pub wishes: Arc<Vec<StampedWish>>,
 }
@@ -84,6 +87,8 @@ pub struct PeerState {
     pub ended: Arc<EndedOutages>,
     /// The real servers that it withdraws, [`withdrawn::WITHDRAWN_MAX`] at most.
     pub withdrawn: Arc<WithdrawnServers>,
+    /// The clock of their turns, as this link said it first; none of an older version.
+    pub turns: Option<TurnClock>,
 }
 
 /// What a word comes to.
@@ -247,13 +252,14 @@ impl Talk {
             numbers: own.numbers,
             time: Wall::default(),
             steps: self.clock.steps(),
+            turn: None,
         };
         let is_due = |at: Mono| now.mono.since(at) >= KEEPALIVE;
         let is_other = |told: &Here| (told.role, told.speaks) != (here.role, here.speaks);
         if link.here_at.is_none_or(is_due) || link.here.as_ref().is_none_or(is_other) {
             // Its numbers are said below.
             let numbers = link.here.as_ref().map_or(0, |told| told.numbers);
-            return Some(link.here(now, Here { numbers, ..here }));
+            return Some(link.here(now, Here { numbers, ..here }, own.turns));
         }
         *left_out += link.look(own, delivered);
         if let Some(word) = link.queue.pop_front() {
@@ -263,7 +269,7 @@ impl Talk {
         // the same outage another one, and take them for the answer that this director knows of
         // no other one (`pair::answers`).
         if link.here.as_ref() != Some(&here) {
-            return Some(link.here(now, here));
+            return Some(link.here(now, here, own.turns));
         }
         let is_told = std::mem::replace(&mut link.is_told, true);
         (!is_told).then_some(Word::Told)
@@ -334,10 +340,13 @@ impl Talk {
                 let ahead = theirs.saturating_sub(ours);
                 link.skew.take(now.mono, ahead, here.steps);
                 peer.ahead_micros = link.skew.ahead_micros();
+                let shown = here.turn.map(|turn| TurnClock { turn, at: now.mono });
+                peer.turns = peer.turns.or(shown);
                 let same = |old: &Here| {
-                    let time = here.time;
+                    let (time, turn) = (here.time, here.turn);
                     Here {
                         time,
+                        turn,
                         ..old.clone()
                     } == here
                 };
@@ -469,11 +478,11 @@ fn forget(ended: &mut EndedOutages, of: &ServiceName, id: i64) {
 
 impl Link {
     /// What is said of the director.
-    fn here(&mut self, now: Now, here: Here) -> Word {
+    fn here(&mut self, now: Now, here: Here, turns: Option<TurnClock>) -> Word {
         self.here_at = Some(now.mono);
         self.here = Some(here.clone());
-        let time = now.wall;
-        Word::Here(Here { time, ..here })
+        let (time, turn) = (now.wall, turns.map(|it| it.read(now.mono)));
+        Word::Here(Here { time, turn, ..here })
     }
 
     /// Puts in line what differs from what was told; how many entries are too large for a line.

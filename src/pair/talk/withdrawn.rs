@@ -2,10 +2,11 @@
 //!
 //! Below `min_live` those stay in that were withdrawn last (D15). Each director sees a server fail
 //! at a moment of its own, so that each would keep another one. They tell each other the [`Turn`]
-//! of every withdrawal, and of what is withdrawn on both the lesser turn counts, on both: whoever
-//! begins anew and finds the failure for the first time takes the older one over.
+//! of every withdrawal, and of what is withdrawn on both the lesser turn counts, on both.
 //!
-//! A turn is a rank and no time: it is not moved where the clocks of the two differ.
+//! What one of them withdrew before it heard the other one it marks so: it may have got its turn
+//! from a clock that is behind, and counts by the difference later
+//! ([`TurnClock`](crate::pair::turn::TurnClock)). Who begins anew has the order of the other one.
 //!
 //! One that stays in has the weight that its check gave last, and a check gives each director
 //! another one, or none since it began anew: so they tell these too, and the lesser one counts.
@@ -18,22 +19,10 @@ use serde::{Deserialize, Serialize};
 use crate::effort::visit;
 use crate::lvs::{GivenWeight, VirtualServiceKey};
 use crate::pair::talk::word::{ServiceName, Word, chunks};
+use crate::pair::turn::Turn;
 
 /// Withdrawn real servers of the peer's that are kept: more than a farm has.
 pub const WITHDRAWN_MAX: usize = 20_000;
-
-/// The place of a withdrawal among those of its virtual service: the greatest were the last.
-///
-/// The wall clock when it began, in microseconds since 1970, or a greater number where that clock
-/// was set back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Turn(pub i64);
-
-impl Turn {
-    /// That of what fails just now.
-    pub const LATEST: Self = Self(i64::MAX);
-}
 
 /// A real server of a section, as the file says it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -51,9 +40,16 @@ pub struct ServerName {
 pub struct Withdrawn {
     /// Its place among the others.
     pub turn: Turn,
+    /// It was given by this director's clock alone, before that was compared with the other one's.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub alone: bool,
     /// The weights that its checks gave it before, of those that give none by now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gave: Vec<Gave>,
+}
+
+const fn is_false(it: &bool) -> bool {
+    !*it
 }
 
 /// A weight that an earlier check of a service gave a real server.

@@ -18,6 +18,7 @@ use crate::pair::talk::event::{EventId, EventKind};
 use crate::pair::talk::session::LINE_MAX;
 use crate::pair::talk::wishes::StampedWish;
 use crate::pair::talk::withdrawn::{ServerName, Withdrawn};
+use crate::pair::turn::Turn;
 use crate::time::Wall;
 
 /// Bytes of entries in one line; the rest of [`LINE_MAX`] is for what stands around them.
@@ -187,6 +188,9 @@ pub struct Here {
     /// How often that was set while the director ran.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub steps: u64,
+    /// What its clock of turns shows; none from an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Turn>,
 }
 
 const fn is_zero(count: &u64) -> bool {

@@ -416,6 +416,7 @@ impl Director {
             outages: Arc::new(outages),
             ended: Arc::new(self.engine.ended_outages()),
             withdrawn: Arc::new(self.engine.withdrawn_servers()),
+            turns: self.engine.turn_clock(),
             wishes,
         });
         let now = self.now(time);

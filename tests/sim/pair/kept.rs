@@ -1,6 +1,7 @@
 //! Hosts fail and come back in quick succession, with another weight at each check, while links
 //! break, clocks are set and directors die: whom `min_live` keeps, and at which weight, is the same
-//! on both when nothing has happened for a while.
+//! on both when nothing has happened for a while. One that begins anew exchanges no server on the
+//! other one.
 //!
 //! What each director found itself is not: it checks at other moments, one that comes back finds
 //! all at once, and one without its journal for the first time.
@@ -70,6 +71,43 @@ impl World {
         self.quiet_since = self.time;
         self.live(60);
         self.compare();
+        if self.random.bool() {
+            self.begins_anew();
+        }
+    }
+
+    /// One director loses its disk and comes back with another clock, while nothing happens to any
+    /// server: the other one exchanges none.
+    fn begins_anew(&mut self) {
+        if !self.is_settled() || !self.both_know() {
+            return;
+        }
+        let (side, millis) = (
+            self.random.usize(..2),
+            self.random.i64(-7_200_000..7_200_000),
+        );
+        self.die(side);
+        self.note(format_args!(
+            "{side} begins anew, its clock set by {millis} ms"
+        ));
+        let director = &mut self.directors[side];
+        director.loses_its_journal();
+        director.set_clock(millis);
+        let is_kept_from_the_other = self.random.bool();
+        let before = self.directors[1 - side].kernel.clone();
+        for second in 0..150 {
+            if is_kept_from_the_other && second < 80 {
+                self.cut(Cause::Cut);
+            }
+            if second == 80 {
+                self.heal();
+            }
+            self.live(1);
+            let now = &self.directors[1 - side].kernel;
+            assert_eq!(*now, before, "{side} begins anew");
+        }
+        self.begun_anew += 1;
+        self.compare();
     }
 }
 
@@ -78,7 +116,7 @@ const SEEDS: u64 = 4;
 
 #[test]
 fn both_directors_keep_the_same_failed_servers_at_the_same_weights() {
-    let (mut compared, mut chosen) = (0, 0);
+    let (mut compared, mut chosen, mut anew) = (0, 0, 0);
     for seed in seeds(SEEDS, &[]) {
         let _named = crate::sim::Named("PAIR_SEED", seed);
         let mut random = Rng::with_seed(seed.wrapping_mul(53));
@@ -94,7 +132,8 @@ fn both_directors_keep_the_same_failed_servers_at_the_same_weights() {
         }
         compared += world.compared;
         chosen += world.compared_chosen;
+        anew += world.begun_anew;
     }
-    let is_rich = compared > 20 && chosen > 5;
-    assert!(one().is_some() || is_rich, "{compared} {chosen}");
+    let is_rich = compared > 20 && chosen > 5 && anew > 5;
+    assert!(one().is_some() || is_rich, "{compared} {chosen} {anew}");
 }

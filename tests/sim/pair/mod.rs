@@ -99,6 +99,8 @@ struct World {
     /// have been.
     compared_kept: u64,
     compared_chosen: u64,
+    /// How often a director began anew while nothing else happened.
+    begun_anew: u64,
     /// What checks give each host that is there.
     weights: [Option<u16>; HOSTS],
     /// Words about what ended, on links that had told their whole state.
@@ -159,6 +161,7 @@ impl World {
             compared: 0,
             compared_kept: 0,
             compared_chosen: 0,
+            begun_anew: 0,
             weights: [None; HOSTS],
             ends_heard: 0,
             renumbered: Renumbered::default(),

@@ -4,7 +4,8 @@ use super::*;
 use crate::engine::event::{Caution, ManualWish, Order};
 use crate::engine::fixture::at;
 use crate::lvs::{TableEntry, VirtualService};
-use crate::pair::talk::withdrawn::{Turn, WithdrawnServers};
+use crate::pair::talk::withdrawn::WithdrawnServers;
+use crate::pair::turn::Turn;
 
 /// So many sections with one real server each.
 fn farm(count: usize) -> Arc<Model> {
@@ -233,7 +234,7 @@ fn effort_of_telling(count: usize, failed: usize) -> [u64; 2] {
         it.turn = Turn(1);
     }
     let (peers, mut written) = (Arc::new(withdrawn), Vec::new());
-    let heard = crate::effort::visits(|| written = bindings.peer_withdrew(&peers));
+    let heard = crate::effort::visits(|| written = bindings.peer_withdrew(&peers, None));
     assert_eq!(written.len(), failed);
     [told, heard]
 }

@@ -158,6 +158,7 @@ impl Pair {
             is_linked: self.is_linked,
             outages: Arc::clone(&self.directors[who].said),
             withdrawn: Arc::default(),
+            turns: None,
             ended: Arc::default(),
             numbers,
             speaking: voice(1 - who),

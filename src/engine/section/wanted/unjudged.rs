@@ -4,7 +4,7 @@
 
 use crate::engine::section::live::{FallbackUse, ServedBy, ServerStanding, live};
 use crate::engine::section::wanted::{Facts, Health};
-use crate::pair::talk::withdrawn::Turn;
+use crate::pair::turn::Turn;
 
 /// Whether it is the same who serves, whatever the first verdicts will be that are waited for:
 /// until then no alarm is raised, and none ends.

@@ -133,6 +133,7 @@ fn here_late(at: u64, ahead_ms: i64, late_ms: i64) -> Word {
         numbers: 0,
         time: Wall::from_micros(said),
         steps: 0,
+        turn: None,
     })
 }
 

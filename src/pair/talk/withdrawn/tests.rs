@@ -13,6 +13,7 @@ fn server(last: usize) -> ServerName {
 fn withdrawn_in(turn: i64) -> Withdrawn {
     Withdrawn {
         turn: Turn(turn),
+        alone: turn < 0,
         gave: Vec::new(),
     }
 }
@@ -24,6 +25,7 @@ fn gave(weight: GivenWeight) -> Withdrawn {
     };
     Withdrawn {
         turn: Turn(7),
+        alone: false,
         gave: vec![Gave { of, weight }],
     }
 }
@@ -96,6 +98,12 @@ fn a_peer_that_withdraws_without_end_fills_no_memory() {
     let (known, _) = peers.first_key_value().unwrap();
     let again = vec![(known.clone(), withdrawn_in(2))];
     assert_eq!(withdrawn(&mut peers, again), 0);
+}
+
+#[test]
+fn an_older_version_says_of_no_turn_by_which_clock_it_is() {
+    let said = serde_json::from_str::<Withdrawn>(r#"{"turn":5}"#).unwrap();
+    assert_eq!(said, withdrawn_in(5));
 }
 
 #[test]

@@ -3,25 +3,42 @@
 
 use super::*;
 use crate::pair::talk::withdrawn::WithdrawnServers;
+use crate::pair::turn::{Turn, TurnClock};
 
 impl Story {
-    fn hears_withdrawn(&mut self, peers: WithdrawnServers, expected: &str) {
+    fn hears_withdrawn(&mut self, (peers, shown): (WithdrawnServers, Turn), expected: &str) {
         let farm = self.farm();
-        farm.now();
-        let actions = farm.bindings.peer_withdrew(&Arc::new(peers));
+        let clock = TurnClock {
+            turn: shown,
+            at: farm.is_it().mono,
+        };
+        let bindings = &mut farm.bindings;
+        let actions = bindings.peer_withdrew(&Arc::new(peers), Some(clock));
         farm.perform(actions);
         self.settles(expected);
     }
 
+    /// What is withdrawn here, with what the clock of turns shows.
+    fn says_withdrawn(&mut self) -> (WithdrawnServers, Turn) {
+        let farm = self.farm();
+        let now = farm.is_it().mono;
+        let clock = farm.bindings.turn_clock().unwrap();
+        (farm.bindings.withdrawn(), clock.read(now))
+    }
+
     /// The other director hears of all that is withdrawn here.
     fn tells_withdrawn(&mut self, other: &mut Self, expected: &str) {
-        let withdrawn = self.farm().bindings.withdrawn();
-        other.hears_withdrawn(withdrawn, expected);
+        let said = self.says_withdrawn();
+        other.hears_withdrawn(said, expected);
     }
 
     /// The link is gone.
     fn hears_no_more(&mut self, expected: &str) {
-        self.hears_withdrawn(WithdrawnServers::new(), expected);
+        let farm = self.farm();
+        farm.now();
+        let actions = farm.bindings.peer_withdrew(&Arc::default(), None);
+        farm.perform(actions);
+        self.settles(expected);
     }
 
     /// The checks give these servers no weight any more.
@@ -72,7 +89,8 @@ fn without_a_link_each_keeps_whom_it_saw_fail_last() {
     two.hears_no_more("1=5 2=5 3=5");
     two.fails("2", "1=5 3=5");
     two.fails("1 2", "1=5 3=5");
-    // Until they hear each other.
+    // Until they hear each other. As much time has passed for the first one.
+    one.farm().seconds += 2.0;
     one.fails("1 2", "2=5 3=5");
     one.tells_withdrawn(&mut two, "2=5 3=5");
     two.tells_withdrawn(&mut one, "2=5 3=5");
@@ -101,7 +119,7 @@ fn of_what_the_other_one_found_in_another_order_at_the_same_moments_the_first_of
     one.fails("1 2", "2=5 3=5");
     two.fails("2", "1=5 3=5");
     two.fails("1 2", "1=5 3=5");
-    let told = two.farm().bindings.withdrawn();
+    let told = two.says_withdrawn();
     one.tells_withdrawn(&mut two, "1=5 3=5");
     one.hears_withdrawn(told, "1=5 3=5");
     assert_eq!(
@@ -178,6 +196,29 @@ fn a_check_that_gives_no_weight_any_more_behind_the_failure_of_another_one_leave
     one.fails("1 2", "1=30 3=40");
 }
 
+/// docs/peer.md: "A director that finds a failure for the first time, since it was restarted without
+/// its journal, takes the turn of the other one."
+#[test]
+fn one_that_begins_anew_with_a_clock_behind_takes_the_order_of_the_other_one() {
+    // Its clock is half an hour behind.
+    let (mut one, mut two) = (Story::later(OPTIONS, 1_800.0), Story::new(OPTIONS));
+    one.fails("1", "2=5 3=5");
+    one.fails("1 2", "2=5 3=5");
+    one.tells_withdrawn(&mut two, "1=5 2=5 3=5");
+    two.fails("1 2", "2=5 3=5");
+    two.tells_withdrawn(&mut one, "2=5 3=5");
+}
+
+/// The same where it has found them before it hears of them: the active one exchanges what it keeps.
+#[test]
+fn one_that_begins_anew_with_a_clock_behind_exchanges_nothing_on_the_other_one() {
+    let (mut one, mut two) = (Story::later(OPTIONS, 1_800.0), Story::new(OPTIONS));
+    one.fails("1", "2=5 3=5");
+    one.fails("1 2", "2=5 3=5");
+    two.fails("1 2", "1=5 3=5");
+    two.tells_withdrawn(&mut one, "2=5 3=5");
+}
+
 /// docs/peer.md: "Of a healthy server each director goes by what its own checks gave."
 #[test]
 fn a_healthy_server_of_another_section_keeps_what_its_own_checks_gave() {
@@ -236,4 +277,65 @@ fn a_server_that_came_back_has_what_its_own_checks_gave() {
     two.tells_withdrawn(&mut one, "2=50 3=50");
     // A good check that gives none leaves the weight as it was (docs/monitors.md).
     one.succeeds("1=50 2=50 3=50");
+}
+
+/// What was withdrawn alone keeps its order where the clocks are compared, and comes behind what
+/// the other one has withdrawn before.
+#[test]
+fn what_both_found_while_there_was_no_link_counts_by_one_clock() {
+    // The clock of the second one is half an hour behind; it was restarted, and both find that the
+    // third one fails, which the first one alone saw beginning.
+    let (mut one, mut two) = (Story::later(OPTIONS, 1_800.0), Story::new(OPTIONS));
+    one.fails("2", "1=5 3=5");
+    one.fails("1 2", "1=5 3=5");
+    two.fails("1 2", "1=5 3=5");
+    two.fails("1 2 3", "1=5 3=5");
+    one.farm().seconds += 10.0;
+    two.farm().seconds += 10.0;
+    one.fails("1 2 3", "1=5 3=5");
+    two.tells_withdrawn(&mut one, "1=5 3=5");
+    one.tells_withdrawn(&mut two, "1=5 3=5");
+    two.tells_withdrawn(&mut one, "1=5 3=5");
+    let both = [one.says_withdrawn().0, two.says_withdrawn().0];
+    assert_eq!(both[0], both[1]);
+    assert!(both[0].values().all(|it| !it.alone));
+}
+
+#[test]
+fn what_fails_while_there_is_a_link_fails_later_than_all_that_the_other_one_knows() {
+    let (mut one, mut two) = (Story::later(OPTIONS, 1_800.0), Story::new(OPTIONS));
+    one.fails("3", "1=5 2=5");
+    one.tells_withdrawn(&mut two, "1=5 2=5 3=5");
+    two.tells_withdrawn(&mut one, "1=5 2=5");
+    // The one whose clock is behind finds the next failure first.
+    two.fails("1 3", "1=5 2=5");
+    two.tells_withdrawn(&mut one, "1=5 2=5");
+    one.fails("1 3", "1=5 2=5");
+    assert_eq!(
+        one.farm().bindings.withdrawn(),
+        two.farm().bindings.withdrawn()
+    );
+}
+
+#[test]
+fn the_journal_of_an_earlier_version_says_in_which_order_servers_were_withdrawn() {
+    let mut story = Story::new(OPTIONS);
+    story.fails("2", "1=5 3=5");
+    story.fails("1 2", "1=5 3=5");
+    let before = story.says_withdrawn().0;
+    let mut changed = 0;
+    for value in story.farm().journal.records.values_mut() {
+        let record = value.as_object_mut().unwrap();
+        if let Some(turn) = record.remove("turn") {
+            record.insert("since".to_owned(), turn);
+            record.remove("alone");
+            changed += 1;
+        }
+    }
+    assert_eq!(changed, 2);
+    story.restarts(OPTIONS);
+    story.settles("1=5 3=5");
+    let after = story.says_withdrawn().0;
+    let turns = |it: &WithdrawnServers| it.values().map(|it| it.turn).collect::<Vec<_>>();
+    assert_eq!(turns(&before), turns(&after));
 }
