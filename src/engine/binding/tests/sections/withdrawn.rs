@@ -196,8 +196,8 @@ fn a_check_that_gives_no_weight_any_more_behind_the_failure_of_another_one_leave
     one.fails("1 2", "1=30 3=40");
 }
 
-/// docs/peer.md: "A director that finds a failure for the first time, since it was restarted without
-/// its journal, takes the turn of the other one."
+/// docs/peer.md: "a director that was restarted without its journal takes over the order that the
+/// other one knows, however wrong its wall clock goes".
 #[test]
 fn one_that_begins_anew_with_a_clock_behind_takes_the_order_of_the_other_one() {
     // Its clock is half an hour behind.
@@ -209,7 +209,8 @@ fn one_that_begins_anew_with_a_clock_behind_takes_the_order_of_the_other_one() {
     two.tells_withdrawn(&mut one, "2=5 3=5");
 }
 
-/// The same where it has found them before it hears of them: the active one exchanges what it keeps.
+/// The same where it has found them before it hears of them: the active one exchanges nothing that
+/// it keeps.
 #[test]
 fn one_that_begins_anew_with_a_clock_behind_exchanges_nothing_on_the_other_one() {
     let (mut one, mut two) = (Story::later(OPTIONS, 1_800.0), Story::new(OPTIONS));
