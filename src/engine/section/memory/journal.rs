@@ -45,7 +45,8 @@ struct SavedOut {
 impl Sections {
     /// The withdrawals of the journal, as far as the file still has their real servers; the
     /// records of all others are to be forgotten. `is_known` and `is_void` are as for
-    /// [`Tally::restore`]. After [`Sections::declare`].
+    /// [`Tally::restore`](crate::engine::section::count::Tally::restore). After
+    /// [`Sections::declare`].
     pub(crate) fn restore(
         &mut self,
         (model, names): (&Model, &ServiceNames<'_>),
