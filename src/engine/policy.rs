@@ -368,19 +368,23 @@ fn alertevery(
     if since >= every {
         return Ok(());
     }
-    let empty = EventText::default();
-    let previous = occasion.previous.unwrap_or(&empty);
-    let counts = match repeat {
-        Repeat::Strict | Repeat::IgnoreSummary => true,
-        Repeat::ObserveDetail => previous.says_the_same(occasion.text),
-        Repeat::Summary => previous.same_summary(occasion.text, str::to_owned),
-    };
-    if !counts {
+    if !repeats(repeat, occasion) {
         return Ok(());
     }
     Err(Suppressed::AlertEvery {
         left: every.saturating_sub(since),
     })
+}
+
+/// Whether `alertevery` takes what an event says for the same as the failure before said.
+fn repeats(repeat: Repeat, occasion: &Occasion<'_>) -> bool {
+    let empty = EventText::default();
+    let previous = occasion.previous.unwrap_or(&empty);
+    match repeat {
+        Repeat::Strict | Repeat::IgnoreSummary => true,
+        Repeat::ObserveDetail => previous.says_the_same(occasion.text),
+        Repeat::Summary => previous.same_summary(occasion.text, str::to_owned),
+    }
 }
 
 /// Steps 8.3d to f: the three forms of `alertafter`. The first must hold; of the other two
@@ -413,13 +417,11 @@ fn just_told(
     occasion: &Occasion<'_>,
 ) -> Result<(), Suppressed> {
     let was_told = occasion.repeats.is_some() && memory.last_alert == occasion.repeats;
-    let empty = EventText::default();
-    let previous = occasion.previous.unwrap_or(&empty);
-    let is_same = || previous.same_summary(occasion.text, str::to_owned);
-    if was_told && (period.alertevery.is_none() || is_same()) {
-        return Err(Suppressed::JustTold);
+    let rule = period.alertevery;
+    match was_told && rule.is_none_or(|(_, repeat)| repeats(repeat, occasion)) {
+        true => Err(Suppressed::JustTold),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// Whether the period waits for more failures than one.
