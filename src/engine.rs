@@ -447,10 +447,12 @@ impl Engine {
                     actions.push(Action::Note(Note::NoHosts(id)));
                 }
                 self.early.begins(id);
+                self.slot_looks(id);
                 self.plan_next(now, id, now.mono, None);
             }
             Attempt::Missing(reason) => {
                 state.last_check = Some(now.wall);
+                self.slot_looks(id);
                 let report = Report {
                     ended: Ended::NotStarted(reason),
                     output: Vec::new(),

@@ -67,18 +67,31 @@ impl Engine {
         if run.purpose == Purpose::Former {
             return;
         }
-        let Self { bindings, owed, .. } = self;
         if run.purpose.is_slot() {
-            owed.waiting.remove(&run.service);
-            // Also those that it has not among its hosts: disabled ones, or of other hostgroups.
-            owed.unlooked
-                .retain(|(id, host)| *id != run.service || bindings.leads_nowhere(*id, host));
-            return;
+            return self.slot_looks(run.service);
         }
         for host in run.names() {
-            if !owed.unlooked.is_empty() && !bindings.leads_nowhere(run.service, &host) {
-                owed.unlooked.remove(&(run.service, host));
-            }
+            self.found_out(run.service, host);
+        }
+    }
+
+    /// The slot of a service has come, whatever runs in it: nothing is owed to it but what leads
+    /// nowhere. Also of hosts that it has not among its own: disabled ones, or of other hostgroups.
+    pub(super) fn slot_looks(&mut self, id: ServiceId) {
+        let Self { bindings, owed, .. } = self;
+        owed.waiting.remove(&id);
+        owed.unlooked
+            .retain(|(it, host)| *it != id || bindings.leads_nowhere(*it, host));
+    }
+
+    /// A check between two slots looks at this host. What it finds lets no changed address enter.
+    fn found_out(&mut self, id: ServiceId, host: HostName) {
+        let bindings = &self.bindings;
+        if !self.owed.unlooked.is_empty()
+            && !bindings.leads_nowhere(id, &host)
+            && !bindings.changes(id, &host)
+        {
+            self.owed.unlooked.remove(&(id, host));
         }
     }
 
@@ -101,7 +114,7 @@ impl Engine {
             };
             if was_nowhere || bindings.began_to_change(id, host, answers) {
                 self.owed.unlooked.insert((id, one.host));
-            } else {
+            } else if going.purpose.is_slot() || !bindings.changes(id, host) {
                 self.owed.unlooked.remove(&(id, one.host));
             }
         }

@@ -107,7 +107,7 @@ impl Bindings {
 
     /// Whether the address of a name changed that is this service's to judge, so that its checks
     /// are not about the one that counts.
-    pub(super) fn changes(&self, service: ServiceId, host: &HostName) -> bool {
+    pub(crate) fn changes(&self, service: ServiceId, host: &HostName) -> bool {
         self.addresses.is_any_changing()
             && self
                 .addresses

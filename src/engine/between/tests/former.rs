@@ -528,3 +528,39 @@ fn a_host_that_is_not_checked_brings_no_check_forward_for_ever() {
     play.end(&[]);
     assert_eq!(play.wait().since(began), seconds(60));
 }
+
+#[test]
+fn a_service_that_cannot_run_is_tried_once_where_a_name_leads_now() {
+    let hosts = ["w1", "10.1.0.9"];
+    let mut gone = fixture::monitor("gone.monitor");
+    gone.program = MonitorProgram::Missing("no such file".to_owned());
+    let service = Service {
+        monitor: Some(Arc::new(gone)),
+        ..wired()
+    };
+    let mut model = fixture::model_of(vec![service], &hosts);
+    model.virtual_services.push(section(&hosts));
+    let mut play = Play::new(model);
+    play.look();
+    play.leads("w1", "10.1.0.1");
+    let failures = |play: &Play| play.journal.records["service web/s"]["failure_count"].clone();
+    let before = failures(&play).as_u64().unwrap();
+    for _ in 0..5 {
+        play.leads("w1", "10.1.0.2");
+    }
+    assert_eq!(failures(&play).as_u64(), Some(before + 1));
+}
+
+#[test]
+fn a_check_between_slots_is_none_of_where_a_name_leads_now() {
+    let mut play = Play::of_names();
+    play.wait();
+    play.end(&["10.1.0.9"]);
+    // The re-check of another host has begun when the name moves.
+    play.wait();
+    assert_eq!(play.going.as_ref().unwrap().purpose, Purpose::Recheck);
+    play.leads("w1", "10.1.0.2");
+    play.end(&["10.1.0.9"]);
+    assert_eq!(play.going.as_ref().unwrap().purpose, Purpose::Slot);
+    assert_eq!(play.goes_to(), "10.1.0.2");
+}
