@@ -26,7 +26,8 @@
 //! | what operators wish | [`wishes`] |
 //!
 //! Everything follows from the seed. A failure names it; `SIM_SEED=n cargo test sim` plays that one
-//! alone and shows the end of its story (`SIM_LINES=n` lines), `SIM_SEEDS=n` plays the first n.
+//! alone and shows the end of its story (`SIM_LINES=n` lines), `SIM_SEEDS=n` plays the first n
+//! beside those others that an ordinary run has, without which some things are too rare to be seen.
 
 mod cut_off;
 mod depend;
@@ -81,10 +82,11 @@ fn number(name: &str) -> Option<u64> {
 fn seeds() -> Vec<u64> {
     match number("SIM_SEED") {
         Some(seed) => vec![seed],
-        None => match number("SIM_SEEDS") {
-            Some(count) => (0..count).collect(),
-            None => (0..SEEDS).chain(OTHERS).collect(),
-        },
+        None => {
+            let first = number("SIM_SEEDS").unwrap_or(SEEDS);
+            let others = OTHERS.into_iter().filter(|it| *it >= first);
+            (0..first).chain(others).collect()
+        }
     }
 }
 

@@ -54,6 +54,7 @@ impl World {
         }
         self.heal();
         self.live(100);
+        self.forget_what_one_saw();
         self.nothing_waits();
     }
 

@@ -87,7 +87,7 @@ impl World {
         let other = 1 - side;
         if length > TAKEOVER && self.directors[side].is_active {
             // What it did last may be unheard.
-            self.turns.push(self.time);
+            self.turned();
             let life = self.directors[other].life;
             let at = self.time.after(TAKEOVER);
             self.at(at, Coming::Role(other, life, true));

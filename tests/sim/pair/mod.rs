@@ -10,7 +10,8 @@
 //! hear each other when it began and changed their roles before they could; when nothing has
 //! happened for a while both tables are the same, and so is what operators wish, which leaves
 //! `min_live` unless one of them insisted.
-//! `PAIR_SEED=n` plays one seed and tells its story, `PAIR_SEEDS=n` the first n.
+//! `PAIR_SEED=n` plays one seed and tells its story, `PAIR_SEEDS=n` the first n beside
+//! those others that an ordinary run has.
 
 mod another;
 mod apart;
@@ -55,6 +56,7 @@ use letters::Renumbered;
 use link::{Cause, Deaf};
 use mails::{About, Mail};
 use oneway::OneWay;
+use roles::Turned;
 use seeds::{one, seeds, story};
 use site::{load, site};
 use unrest::Unrest;
@@ -81,7 +83,7 @@ struct World {
     ended: BTreeSet<About>,
     /// When there was no link, and when a director got or lost its role.
     deaf: Vec<Deaf>,
-    turns: Vec<Mono>,
+    turns: Vec<Turned>,
     /// What comes to one that stands still, until it goes on.
     frozen: Option<(usize, Vec<Coming>)>,
     /// A director is to stand still behind the next message of this service, and for how long.

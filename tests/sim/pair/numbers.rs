@@ -62,15 +62,17 @@ impl World {
 
     /// Whether the directors could not agree about what was found from `begin` to `found` and was
     /// over by then: both were at work and did not hear each other when they found it, and changed
-    /// their roles before it was over or before they heard each other again. One that stands still
-    /// tells nothing before it has heard the other.
+    /// their roles before it was over or before they heard each other again, or one of them had stood
+    /// still and did not know that the role was the other one's. One that stands still tells nothing
+    /// before it has heard the other.
     pub(super) fn could_not_agree(&self, begin: Mono, found: Mono, over: Mono) -> bool {
         let deaf = || self.deaf.iter().filter(|it| it.cause != Cause::Stall);
         let is_deaf = deaf().any(|it| it.from <= found && it.to.is_none_or(|to| to >= begin));
         let heard = self.heard_again(found);
         let mut turns = self.turns.iter();
-        let has_turned = turns.any(|at| *at >= begin && *at <= over.max(heard));
-        is_deaf && (has_turned || self.both_speak())
+        let has_turned = turns.any(|it| it.at >= begin && it.at <= over.max(heard));
+        let are_two = has_turned || self.were_both_active(begin, found);
+        is_deaf && (are_two || self.both_speak())
     }
 
     /// Whether a director that began with something then may not know that people were told of what

@@ -14,7 +14,7 @@ impl World {
     /// while: neither that nor what changed then.
     pub(super) fn is_at_rest(&self, changed: Mono) -> bool {
         let deaf = self.deaf.last().and_then(|it| it.to);
-        let turned = self.turns.last().copied();
+        let turned = self.turns.last().map(|it| it.at);
         let since = [Some(changed), deaf, turned];
         let since = since.into_iter().flatten().max().unwrap_or(changed);
         self.time.since(since) >= REST && self.is_linked && self.is_settled()

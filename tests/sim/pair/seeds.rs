@@ -9,11 +9,9 @@ pub(super) fn one() -> Option<u64> {
 
 /// All that are played: an ordinary run has the first ones, and others that tell of something.
 pub(super) fn seeds(first: u64, others: &[u64]) -> Vec<u64> {
-    match (one(), number("PAIR_SEEDS")) {
-        (Some(seed), _) => vec![seed],
-        (None, Some(count)) => (0..count).collect(),
-        (None, None) => (0..first).chain(others.iter().copied()).collect(),
-    }
+    let first = number("PAIR_SEEDS").unwrap_or(first);
+    let others = others.iter().copied().filter(|it| *it >= first);
+    one().map_or_else(|| (0..first).chain(others).collect(), |seed| vec![seed])
 }
 
 /// Where a world writes its story, if it is to tell it.

@@ -58,18 +58,18 @@ impl World {
     /// the other one hears of it.
     pub(super) fn nothing_is_told_twice(&self) {
         let mut first: BTreeMap<&str, &Mail> = BTreeMap::new();
-        let mut again: Vec<&Mono> = Vec::new();
+        let mut again: Vec<Mono> = Vec::new();
         for mail in &self.mails {
             if let Some(before) = first.insert(&mail.event, mail) {
                 let soon = before.at.after(Duration::from_secs(1));
-                let is_turn = |at: &&Mono| **at >= before.at && **at <= mail.at;
-                let turn = self.turns.iter().find(is_turn);
+                let mut turns = self.turns.iter().map(|it| it.at);
+                let turn = turns.find(|&at| at >= before.at && at <= mail.at);
                 let was_cut = self
                     .deaf
                     .iter()
                     .any(|deaf| deaf.from >= before.at && deaf.from <= soon);
                 let is_unheard = !before.was_linked || was_cut;
-                let may_be = turn.is_some_and(|at| is_unheard || *at <= soon);
+                let may_be = turn.is_some_and(|at| is_unheard || at <= soon);
                 assert!(may_be, "twice: {before:?} {mail:?}");
                 again.extend(turn.filter(|_| !is_unheard));
             }
