@@ -198,9 +198,7 @@ impl Engine {
             if self.is_explained(now, id) {
                 opinions.retain(|_, opinion| !matches!(opinion, Opinion::Bad(_)));
             }
-            let (said, is_out) = self.bindings.rechecked(id, &opinions);
-            actions.extend(said);
-            withdraws = is_out;
+            withdraws = self.bindings.rechecked(id, &opinions, actions);
         }
         self.remember_between(now, id, &found, report);
         withdraws |= self.look_at_wires(now, going, &found, actions);
@@ -271,7 +269,7 @@ impl Engine {
                 actions.extend(failed.failed(now, id, ruling, &verdicts, reason));
             } else {
                 let opinions = self.weighed(now, id, &good, going.began());
-                actions.extend(self.bindings.rechecked(id, &opinions).0);
+                self.bindings.rechecked(id, &opinions, actions);
             }
         }
         self.look_at_wires(now, going, &good, actions);
@@ -345,9 +343,7 @@ impl Engine {
             .map(|(host, _)| (Part::Host(host), Opinion::Surely(Reason::Refused)))
             .collect();
         if !surely.is_empty() && !self.mode(id).is_frozen() {
-            let (said, is_out) = self.bindings.rechecked(id, &surely);
-            actions.extend(said);
-            withdraws = is_out;
+            withdraws = self.bindings.rechecked(id, &surely, actions);
         }
         // A good host that the run was over with before its end has its connection since.
         let is_done =

@@ -42,13 +42,13 @@ impl Bindings {
     }
 
     /// What a re-check says, with the weights that it gave: it counts for the sections, and for
-    /// nothing else. Answers, too, whether a section withdraws somebody by it.
+    /// nothing else. Whether a section withdraws somebody by it.
     pub(crate) fn rechecked(
         &mut self,
         service: ServiceId,
         opinions: &BTreeMap<Part, Opinion>,
-    ) -> (Vec<Action>, bool) {
-        let mut actions = Vec::new();
+        actions: &mut Vec<Action>,
+    ) -> bool {
         let mut keys = BTreeSet::new();
         let mut withdraws = false;
         for (part, &opinion) in opinions {
@@ -56,13 +56,13 @@ impl Bindings {
             if self.is_elsewhere(service, part) {
                 continue;
             }
-            let changed = self.count(service, part, opinion, &mut actions);
+            let changed = self.count(service, part, opinion, actions);
             withdraws |= !changed.is_empty() && opinion.is_bad();
             keys.extend(changed);
         }
         keys.append(&mut self.weighed);
-        self.decide(&keys, &mut actions);
-        (actions, withdraws)
+        self.decide(&keys, actions);
+        withdraws
     }
 
     /// Counts a report for the sections; answers with those that it changes.
