@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::effort::visit;
-use crate::engine::binding::staying::{Sight, Staying};
+use crate::engine::binding::staying::{Company, Sight, Staying};
 use crate::engine::event::{Action, TableOutcome};
 use crate::engine::manual::Effect;
 use crate::engine::saved::Saved;
@@ -56,8 +56,13 @@ impl OwnedService {
         actions: &mut Vec<Action>,
     ) -> bool {
         let servers = || entry.into_iter().flat_map(|entry| entry.servers.values());
-        let is_emptied = servers().next().is_none();
-        let is_left_behind = is_first && servers().all(|found| found.weight == Weight(0));
+        let company = if is_first && servers().all(|found| found.weight == Weight(0)) {
+            Company::AsWeLeave
+        } else if servers().next().is_none() {
+            Company::Nobody
+        } else {
+            Company::Others
+        };
         let mut is_news = false;
         for (server, ownership) in &mut self.servers {
             let before = ownership.usual();
@@ -65,11 +70,7 @@ impl OwnedService {
                 continue;
             };
             let found = entry.and_then(|it| it.servers.get(server));
-            is_news |= staying.follow(Sight {
-                found,
-                is_emptied,
-                is_left_behind,
-            });
+            is_news |= staying.follow(Sight { found, company });
             // Nobody is about to add it.
             *was_in &= found.is_some() || matches!(staying.wish(), ServerWish::In(_));
             if ownership.usual() != before {

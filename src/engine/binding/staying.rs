@@ -36,11 +36,19 @@ enum Stay {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sight<'a> {
     pub(super) found: Option<&'a RealServer>,
-    /// Nobody is left in the virtual service.
-    pub(super) is_emptied: bool,
+    pub(super) company: Company,
+}
+
+/// Who is with it in its virtual service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Company {
+    /// Others are.
+    Others,
+    /// Nobody is left there.
+    Nobody,
     /// The first look of this daemon finds nobody there who takes clients, as our own exit leaves
     /// it.
-    pub(super) is_left_behind: bool,
+    AsWeLeave,
 }
 
 impl Staying {
@@ -71,7 +79,7 @@ impl Staying {
     /// What follows from a look; whether it is wanted otherwise from now on.
     pub(super) fn follow(&mut self, sight: Sight<'_>) -> bool {
         let usual = self.usual.filter(|it| it.weight > Weight(0));
-        let usual = usual.filter(|_| sight.is_left_behind);
+        let usual = usual.filter(|_| sight.company == Company::AsWeLeave);
         let in_now = sight.found.filter(|found| found.weight > Weight(0));
         let (stay, is_news) = match (self.stay, in_now) {
             (Stay::Back(_), None)
@@ -83,7 +91,9 @@ impl Staying {
             (Stay::Back(_), Some(found)) => (Stay::Seen(*found), true),
             (Stay::Wished(effect, None), Some(found)) => (Stay::Wished(effect, Some(*found)), true),
             (Stay::AsFound | Stay::Seen(_), Some(found)) => (Stay::Seen(*found), false),
-            (Stay::Seen(settings), None) if sight.is_emptied => (Stay::Back(settings), true),
+            (Stay::Seen(settings), None) if sight.company != Company::Others => {
+                (Stay::Back(settings), true)
+            }
             (Stay::Seen(_), None) => {
                 // Somebody took it out, or gave it weight 0, and nobody else: so it stays.
                 self.usual = None;
