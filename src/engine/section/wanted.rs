@@ -224,7 +224,6 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
     };
     let mut due = opens.filter(|_| !is_over);
     let held = held(facts, by);
-    let is_held_back = fallback == FallbackUse::HeldBack;
     let mut wanted = Wanted {
         service: frame(facts, held.as_ref()),
         roles: BTreeMap::new(),
@@ -235,7 +234,7 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
         found: facts.found,
         due: None,
     };
-    put_fallback(&mut wanted, facts, is_needed, (by, is_held_back));
+    put_fallback(&mut wanted, facts, is_needed, (by, fallback));
     let pace = pace(facts, &kept);
     let most = most_unsaid(facts, &kept);
     for (place, server) in facts.servers.iter().enumerate() {

@@ -41,12 +41,12 @@ pub(super) fn fallback_weight(facts: &Facts<'_>) -> Weight {
     }
 }
 
-/// Puts the fallback where it belongs. `is_held_back` tells whether it may not be put in.
+/// Puts the fallback where it belongs.
 pub(super) fn put_fallback(
     wanted: &mut Wanted,
     facts: &Facts<'_>,
     is_needed: bool,
-    (by, is_held_back): (ServedBy, bool),
+    (by, usage): (ServedBy, FallbackUse),
 ) {
     if let (Some(key), Some(fallback)) = (facts.fallback, &facts.section.fallback) {
         let (wish, role) = match (is_needed, by) {
@@ -57,7 +57,7 @@ pub(super) fn put_fallback(
             // It may have been in before a restart: nobody else serves yet.
             (false, ServedBy::NobodyYet) => (ServerWish::AsFound, ServerRole::AsFound),
             // One that came back serves in its place.
-            (false, ServedBy::Nobody) if is_held_back && !is_back(facts) => {
+            (false, ServedBy::Nobody) if usage == FallbackUse::HeldBack && !is_back(facts) => {
                 (ServerWish::AsFound, ServerRole::AsFound)
             }
             (
