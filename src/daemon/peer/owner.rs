@@ -25,6 +25,7 @@ use crate::pair::talk::{Delivery, Heard, Own, PeerSettings, PeerState, Talk};
 use crate::time::Mono;
 
 mod ended;
+mod shown;
 
 /// Rest before the first new call, doubled with each one that failed.
 const CALL_REST: Duration = Duration::from_millis(500);
@@ -505,40 +506,6 @@ impl LinkOwner {
             self.view.link = self.view.link.up(now.wall);
             self.view.fault = None;
         }
-    }
-
-    /// Something had no room: counted, and said once.
-    fn look_at_what_is_left_out(&mut self) {
-        let count = self.talk.left_out() + self.cut_off;
-        if count > 0 && self.view.left_out == 0 {
-            let peer = &self.view.peer.name;
-            tracing::warn!(
-                peer,
-                count,
-                "something is left out of what the directors tell each other, for want of room: \
-                 they know less of each other; lvsmon role counts it"
-            );
-        }
-        self.view.left_out = count;
-    }
-
-    fn publish(&mut self) {
-        self.look_at_what_is_left_out();
-        self.view.delivered = self.talk.delivered().len();
-        if let Some(link) = &self.link
-            && self.talk.is_heard()
-            && self.unheard.is_empty()
-        {
-            self.view.heard = Some(link.id);
-        }
-        let view = &self.view;
-        self.says.send_if_modified(|known| {
-            let is_news = **known != *view;
-            if is_news {
-                *known = Arc::new(view.clone());
-            }
-            is_news
-        });
     }
 }
 
