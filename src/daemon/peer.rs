@@ -17,6 +17,7 @@ mod door;
 mod link;
 mod look;
 mod owner;
+mod pace;
 mod told;
 mod wishes;
 
@@ -29,7 +30,7 @@ use crate::alert::mail::Mailer;
 use crate::clock::Clock;
 use crate::daemon::peer::link::LinkId;
 use crate::daemon::peer::owner::LinkOwner;
-use crate::daemon::peer::told::Pace;
+use crate::daemon::peer::pace::Pace;
 use crate::engine::Engine;
 use crate::engine::desk::WishDesk;
 use crate::engine::event::PeerTold;

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::daemon::peer::PeerView;
 use crate::daemon::peer::door::{accept, call, listen, nonce, read_key};
 use crate::daemon::peer::link::{self, Handshake, LinkId, LinkReport, What};
+use crate::daemon::peer::pace::Pace;
 use crate::pair::LinkState;
 use crate::pair::post::Tidings;
 use crate::pair::talk::delivered::DELIVERED_MAX;
@@ -87,6 +88,10 @@ pub(super) struct LinkOwner {
     call_at: Option<Mono>,
     setup_at: Option<Mono>,
     view: PeerView,
+    /// When the daemon's loop sees it next.
+    pace: Pace,
+    /// The log's last word is that the clocks differ.
+    said_skewed: bool,
     stranger_said: Option<Mono>,
     /// Takes what the peer delivered.
     delivers: mpsc::Sender<Vec<Delivery>>,
@@ -134,6 +139,8 @@ impl LinkOwner {
             call_at: None,
             setup_at: None,
             view: PeerView::default(),
+            pace: Pace::new(),
+            said_skewed: false,
             stranger_said: None,
             says,
         }
@@ -150,7 +157,8 @@ impl LinkOwner {
         let settings = changes.borrow_and_update().clone();
         self.set_up(settings).await;
         loop {
-            let wake = [self.setup_at, self.call_at].into_iter().flatten().min();
+            let wakes = [self.setup_at, self.call_at, self.pace.due()];
+            let wake = wakes.into_iter().flatten().min();
             let (talk_at, clock) = (self.talk.next(), self.clock);
             let (delivers, wishes) = (self.delivers.clone(), self.says_wishes.clone());
             let words = self.link.as_ref().map(|link| link.words.clone());
@@ -187,7 +195,7 @@ impl LinkOwner {
                 () = clock.sleep_until_some(wake) => self.woken().await,
                 () = room(words, talk_at, clock) => self.speak(),
             }
-            self.publish();
+            self.show();
         }
     }
 
@@ -235,7 +243,7 @@ impl LinkOwner {
         if settings.address != self.settings.address {
             // Of another director nothing is known.
             self.talk.forget_peer();
-            self.view.peer = PeerState::default();
+            self.said_skewed = false;
             self.view.link = LinkState::of(settings.address);
             self.view.fault = None;
         }
@@ -432,7 +440,7 @@ impl LinkOwner {
         if life.is_some() && self.passed_over != life {
             self.passed_over = life;
             tracing::warn!(
-                peer = self.view.peer.name,
+                peer = self.talk.peer().name,
                 "the peer has a later version of lvsmon: what only that one understands is passed \
                  over; update this director"
             );
@@ -488,11 +496,11 @@ impl LinkOwner {
         }
         self.speak();
         let is_off = |state: &PeerState| state.ahead_micros.unsigned_abs() >= SKEW_SAID_MICROS;
-        let was_off = is_off(&self.view.peer);
-        self.view.peer = self.talk.peer().clone();
-        let name = &self.view.peer.name;
-        if is_off(&self.view.peer) && !was_off {
-            let ahead_ms = self.view.peer.ahead_micros / 1_000;
+        let known = self.talk.peer();
+        let was_off = std::mem::replace(&mut self.said_skewed, is_off(known));
+        let name = &known.name;
+        if self.said_skewed && !was_off {
+            let ahead_ms = known.ahead_micros / 1_000;
             tracing::warn!(peer = name, ahead_ms, "the clocks of the directors differ");
         }
         if self.talk.is_heard() && !was_heard {

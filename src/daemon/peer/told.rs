@@ -1,7 +1,6 @@
 //! What the loop tells the peer, and what it makes of what the peer told.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::clock::boot_moment;
 use crate::daemon::Daemon;
@@ -10,51 +9,13 @@ use crate::daemon::role::speaking;
 use crate::engine::event::{Event, PeerTold, Renumbering};
 use crate::pair::talk::{Delivery, Own};
 use crate::pair::{Contact, SaidRole, Saying};
-use crate::time::{Mono, Readable, Wall};
+use crate::time::{Readable, Wall};
 use crate::wire::role::PeerRow;
-
-/// Least time between two looks at what there is to tell: each compares all that is open here, and
-/// is one or two words for the peer. What comes alone is told at once.
-const TELL_REST: Duration = Duration::from_millis(100);
-
-/// When the peer is told: what it is told is a level, so that a storm is told a few times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pace {
-    is_untold: bool,
-    /// Not before.
-    rested: Mono,
-}
-
-impl Pace {
-    /// Nothing was told yet.
-    pub(super) const fn new() -> Self {
-        Self {
-            is_untold: true,
-            rested: Mono::ZERO,
-        }
-    }
-
-    /// Something may be another than what was told.
-    pub(super) const fn changed(&mut self) {
-        self.is_untold = true;
-    }
-
-    /// When to tell; none where nothing has changed.
-    pub(super) fn due(self) -> Option<Mono> {
-        self.is_untold.then_some(self.rested)
-    }
-
-    /// All of it is told.
-    fn told(&mut self, now: Mono) {
-        self.is_untold = false;
-        self.rested = now.after(TELL_REST);
-    }
-}
 
 impl Daemon {
     /// Tells the peer what holds now, all that changed since the last time at once.
     pub(in crate::daemon) fn tell_peer(&mut self) {
-        self.peer.pace.told(self.clock.now().mono);
+        self.peer.pace.passed_on(self.clock.now().mono);
         if self.engine.model().globals.peer.address.is_none() {
             return;
         }
@@ -181,31 +142,5 @@ impl Daemon {
             refused: view.strangers,
             left_out: view.left_out + self.peer.desk.left_out(),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_comes_alone_is_told_at_once_and_a_storm_ten_times_a_second() {
-        let mut pace = Pace::new();
-        let mut told = Vec::new();
-        // Something changes every millisecond of a second.
-        for ms in 1_000..2_000 {
-            let now = Mono::from_micros(ms * 1_000);
-            pace.changed();
-            if pace.due().is_some_and(|at| at <= now) {
-                pace.told(now);
-                told.push(ms);
-            }
-        }
-        assert_eq!((told[0], told[1], told.len()), (1_000, 1_100, 10));
-        assert_eq!(pace.due(), Some(Mono::from_micros(2_000_000)));
-        pace.told(Mono::from_micros(2_000_000));
-        assert_eq!(pace.due(), None);
-        pace.changed();
-        assert!(pace.due().unwrap() <= Mono::from_micros(3_000_000));
     }
 }

@@ -12,7 +12,7 @@ impl LinkOwner {
         link.task.abort();
         self.talk.unlinked();
         if self.said_up.take().is_some() {
-            let name = &self.view.peer.name;
+            let name = &self.talk.peer().name;
             tracing::warn!(peer = name, why, "the link to the peer is gone");
             self.view.fault = Some(why.to_owned());
         } else {

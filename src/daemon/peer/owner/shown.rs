@@ -9,7 +9,7 @@ impl LinkOwner {
     fn look_at_what_is_left_out(&mut self) {
         let count = self.talk.left_out() + self.cut_off;
         if count > 0 && self.view.left_out == 0 {
-            let peer = &self.view.peer.name;
+            let peer = &self.talk.peer().name;
             tracing::warn!(
                 peer,
                 count,
@@ -20,8 +20,21 @@ impl LinkOwner {
         self.view.left_out = count;
     }
 
+    /// Something may be another than what the loop sees. What a peer says without end it sees at
+    /// the link's own pace, and each time one state of it: so nobody can hold it up, and what the
+    /// peer says in between is taken in where nobody else has it.
+    pub(super) fn show(&mut self) {
+        self.pace.changed();
+        let now = self.clock.now().mono;
+        if self.pace.due().is_some_and(|at| at <= now) {
+            self.pace.passed_on(now);
+            self.publish();
+        }
+    }
+
     pub(super) fn publish(&mut self) {
         self.look_at_what_is_left_out();
+        self.view.peer = self.talk.peer().clone();
         self.view.delivered = self.talk.delivered().len();
         if let Some(link) = &self.link
             && self.talk.is_heard()

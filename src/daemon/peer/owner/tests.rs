@@ -1,5 +1,7 @@
 use super::*;
 use crate::daemon::log::tests::told;
+use crate::pair::talk::withdrawn::{ServerName, Withdrawn};
+use crate::pair::turn::Turn;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -103,25 +105,76 @@ async fn a_file_that_names_another_peer_leaves_nothing_of_the_one_before() {
         ..owner.settings.clone()
     };
     owner.set_up(same).await;
+    owner.publish();
     assert_eq!(owner.view.peer.name, "other", "it is the same peer");
     let other = PeerSettings {
         address: Some("127.0.0.1:2".parse().unwrap()),
         ..PeerSettings::default()
     };
     owner.set_up(other).await;
+    owner.publish();
     assert_eq!(owner.view.peer, PeerState::default());
     assert_eq!(*owner.talk.peer(), PeerState::default());
     open(&mut owner, 2, 7);
     tells_everything(&mut owner).await;
     // Nobody is named any more.
     owner.set_up(PeerSettings::default()).await;
+    owner.publish();
     assert_eq!(owner.view.peer, PeerState::default());
+}
+
+/// As one director tells of a withdrawal.
+fn withdrawal(number: u16, turn: i64) -> (ServerName, Withdrawn) {
+    let server = ServerName {
+        virtual_service: "10.0.0.3:80/tcp".parse().unwrap(),
+        host: "web".to_owned(),
+        port: number,
+    };
+    let turn = Turn(turn);
+    let withdrawn = Withdrawn {
+        turn,
+        alone: false,
+        gave: Vec::new(),
+    };
+    (server, withdrawn)
+}
+
+#[tokio::test]
+async fn a_peer_that_speaks_without_end_is_looked_at_now_and_then_and_nothing_is_copied_for_it() {
+    let mut owner = owner();
+    let mut seen = owner.says.subscribe();
+    open(&mut owner, 1, 5);
+    tells_everything(&mut owner).await;
+    let all = (0..20_000).map(|number| withdrawal(number, 1));
+    owner.said(Word::Withdrawn(all.collect())).await;
+    owner.show();
+    seen.borrow_and_update();
+    let (began, mut looks, mut copies) = (owner.clock.now().mono, 0, 0);
+    for turn in 2..500 {
+        let before = Arc::as_ptr(&owner.talk.peer().withdrawn);
+        let word = Word::Withdrawn(vec![withdrawal(7, turn)]);
+        owner.said(word).await;
+        copies += u128::from(before != Arc::as_ptr(&owner.talk.peer().withdrawn));
+        owner.show();
+        looks += u128::from(seen.has_changed().unwrap());
+        seen.borrow_and_update();
+    }
+    let lasted = owner.clock.now().mono.since(began);
+    assert!(
+        looks <= lasted.as_millis() / 100 + 2,
+        "{looks} in {lasted:?}"
+    );
+    assert!(copies <= looks + 1, "{copies} of {looks}");
+    let known = owner.talk.peer().withdrawn.values();
+    assert_eq!(known.map(|it| it.turn).max(), Some(Turn(499)));
+    assert!(owner.pace.due().is_some(), "the latest is shown soon");
 }
 
 #[tokio::test]
 async fn the_log_says_once_that_something_had_no_room() {
     let mut owner = owner();
-    owner.view.peer.name = "west".to_owned();
+    open(&mut owner, 1, 5);
+    tells_everything(&mut owner).await;
     let said = told(|| {
         owner.publish();
         for count in [3, 4] {
@@ -133,7 +186,7 @@ async fn the_log_says_once_that_something_had_no_room() {
     let [(4, line)] = said.as_slice() else {
         panic!("{said:?}")
     };
-    for word in ["something is left out", "count=3", "west"] {
+    for word in ["something is left out", "count=3", "other"] {
         assert!(line.contains(word), "{word}: {line}");
     }
 }
