@@ -1185,3 +1185,29 @@ fn a_table_says_why_a_service_is_left_out_of_the_count() {
         assert_eq!(row.why, format!("web/other {expected}"));
     }
 }
+
+#[test]
+fn the_services_of_another_server_at_the_same_address_are_not_said_to_be_its_own() {
+    let text = "hostgroup web 192.168.0.1\n\nwatch web\n service http\n  interval 10s\n  \
+        monitor x\n service other\n  interval 10s\n  monitor x\n\nvirtual 10.0.0.3:80\n \
+        forward nat\n real 192.168.0.1:8080 service web:http\n \
+        real 192.168.0.1:8081 service web:other\n";
+    let (model, _) = crate::config::load_text(text).expect("a good file");
+    let saved = Saved::default();
+    let mut engine = Engine::new(Arc::new(model), &saved, 1, TimeZone::UTC, at(0.0));
+    engine.handle(at(0.0), Event::Start);
+    let seen = TableOutcome::default();
+    let source = (Source::Daemon, Expiry::default());
+    let answer = why(&engine, &seen, at(5.0), &aim(), source, |_, _| None).unwrap();
+    let said = answer.servers.iter().map(|server| {
+        let checks = server.checks.iter().map(|check| check.service.as_str());
+        (server.real_server.as_str(), checks.collect::<Vec<&str>>())
+    });
+    assert_eq!(
+        said.collect::<Vec<_>>(),
+        [
+            ("192.168.0.1:8080", vec!["web/http"]),
+            ("192.168.0.1:8081", vec!["web/other"])
+        ]
+    );
+}
