@@ -129,7 +129,8 @@ impl World {
 
     /// When nothing happened for a while and both directors hear each other, of all that people
     /// were told of and that does not go on they were told the end, and nothing about it is held:
-    /// but for what fails again on the director that speaks.
+    /// but for what fails again on the director that speaks, and for what only a director told which
+    /// died with that: nobody knows of it.
     pub(super) fn what_was_told_has_its_end(&self) {
         let Some(changed) = self.one_way.changed else {
             return;
@@ -138,13 +139,16 @@ impl World {
             return;
         }
         let goes_on: BTreeSet<String> = self.directors.iter().flat_map(open).collect();
+        let mut known = BTreeSet::new();
         // Of each when its end was told.
         let mut told: BTreeMap<String, Option<Mono>> = BTreeMap::new();
         for mail in self.mails.iter().filter(|it| it.about == About::OneWay) {
             let id = EventId::of(&mail.event).unwrap();
-            let over = told
-                .entry(self.renumbered.now_called(id.outage))
-                .or_default();
+            let outage = self.renumbered.now_called(id.outage);
+            if !mail.is_unknown {
+                known.insert(outage.clone());
+            }
+            let over = told.entry(outage).or_default();
             if id.kind == EventKind::Up {
                 *over = Some(mail.at);
             } else if over.is_some_and(|over| !self.was_unheard(over, mail.at)) {
@@ -156,6 +160,7 @@ impl World {
         let failing: Vec<String> = speaking.flat_map(open).collect();
         let fails = |outage: &String| failing.iter().any(|it| place(it) == place(outage));
         told.retain(|outage, _| !goes_on.contains(outage) && !fails(outage));
+        told.retain(|outage, _| known.contains(outage));
         for (outage, over) in &told {
             assert!(over.is_some(), "nobody hears of the end of {outage}");
         }
