@@ -138,3 +138,31 @@ fn service_name(model: &Model, id: ServiceId) -> ServiceName {
         service: service.name.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_weight_that_was_told_counts_whichever_was_told_last() {
+        let gave = |weight| Gave {
+            of: ServiceName {
+                group: "web".to_owned(),
+                service: "http".to_owned(),
+            },
+            weight,
+        };
+        let (mut shared, own) = (Vec::new(), Weight(40));
+        let told = [
+            GivenWeight::Absolute(50),
+            GivenWeight::Percent(50),
+            GivenWeight::Absolute(30),
+            GivenWeight::Absolute(20),
+        ];
+        let now = Wall::default();
+        let is_less = told.map(|weight| take(&mut shared, &[gave(weight)], own, now));
+        assert_eq!(is_less, [true, true, false, false]);
+        let known: Vec<u32> = shared.iter().map(|it| it.weight.of(own).0).collect();
+        assert_eq!(known, [20]);
+    }
+}

@@ -49,3 +49,41 @@ fn what_fails_behind_a_restart_comes_later_than_what_the_journal_knows() {
     turns.restored(Turn::LATEST, at(1.0));
     assert_eq!(next(&mut turns, at(2.0)), Turn::LATEST);
 }
+
+/// What the other director withdrew, with this turn.
+fn withdrew(turn: Turn) -> Arc<WithdrawnServers> {
+    let key = "10.0.0.3:80/tcp".parse().unwrap();
+    let withdrawn = Withdrawn {
+        turn,
+        alone: false,
+        gave: Vec::new(),
+    };
+    let server = name(key, &(HostName::new("web2"), 80));
+    Arc::new(WithdrawnServers::from([(server, withdrawn)]))
+}
+
+#[test]
+fn turns_that_were_given_alone_move_when_the_clocks_are_first_compared_and_not_again() {
+    let mut turns = Turns::default();
+    turns.start(at(0.0));
+    let ahead = TurnClock {
+        turn: Turn(at(60.0).wall.as_micros()),
+        at: at(0.0).mono,
+    };
+    let peers = Arc::default();
+    let moved = [1.0, 2.0].map(|seconds| turns.hear(&peers, Some(ahead), at(seconds)));
+    assert_eq!(moved, [Some(60_000_000), None]);
+    assert_eq!(next(&mut turns, at(3.0)), Turn(at(63.0).wall.as_micros()));
+    // The link is gone, and there is another one: both clocks show the same by now.
+    assert_eq!(turns.hear(&peers, None, at(4.0)), None);
+    assert_eq!(turns.hear(&peers, Some(ahead), at(5.0)), Some(0));
+}
+
+#[test]
+fn what_fails_behind_a_word_of_the_other_one_comes_later_than_what_that_one_told() {
+    let mut turns = Turns::default();
+    turns.start(at(0.0));
+    let told = Turn(at(900.0).wall.as_micros());
+    turns.hear(&withdrew(told), None, at(1.0));
+    assert_eq!(next(&mut turns, at(1.5)), told.later(500_000));
+}
