@@ -305,6 +305,10 @@ mod tests {
                 "a weight is a whole number from 0 to 65535",
             ),
             (
+                "lvsmon weight 10.0.0.1 5",
+                "and stands before the real server: lvsmon weight 5 10.0.0.1",
+            ),
+            (
                 "lvsmon disable 10.0.0.1 --for 1000000000d",
                 "is too long: a time is 213503982d at most",
             ),

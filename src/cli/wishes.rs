@@ -169,7 +169,13 @@ pub(super) struct WishArgs {
 
 fn a_weight(text: &str) -> Result<u32, String> {
     let weight = text.parse().ok().filter(|weight| *weight <= Weight::MAX);
-    weight.ok_or_else(|| format!("a weight is a whole number from 0 to {}", Weight::MAX))
+    weight.ok_or_else(|| {
+        let most = Weight::MAX;
+        format!(
+            "a weight is a whole number from 0 to {most}, and stands before the real server: lvsmon \
+             weight 5 10.0.0.1"
+        )
+    })
 }
 
 fn reason(text: &str) -> Result<String, String> {
