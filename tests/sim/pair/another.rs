@@ -24,11 +24,14 @@ impl World {
     /// hear of an end may go on under that number, and no end follows on that. Who could not hear
     /// of the later one tells the earlier one behind it, which only it has seen. Who told of one
     /// and stood still with that may go on with it behind a later one of the other director, which
-    /// did not know that anybody was told. Of a number that only a director told which died with
+    /// did not know that anybody was told. What ended on the director that does not speak, and fails
+    /// again on the one that speaks before that has found it good, is told the end of later. Of a number that only a director told which died with
     /// that, nobody knows that it was told.
     pub(super) fn nothing_is_told_as_another(&self) {
         let mut open: BTreeMap<&str, Open<'_>> = BTreeMap::new();
         let (mut over, mut late) = (BTreeMap::new(), BTreeSet::new());
+        let awaits =
+            |it: &str, mail: &Mail| self.one_way.awaits_a_good_check(mail.side, it, mail.at);
         let others = |mail: &&Mail| self.one_outage(&mail.about).is_none();
         for mail in self.mails.iter().filter(others) {
             let id = EventId::of(&mail.event).unwrap();
@@ -59,6 +62,7 @@ impl World {
                         let mut before = numbers.iter();
                         let is_excused = self.could_not_know(known.at, mail.at)
                             || before.all(|it| self.stood_still_behind(it, mail.at))
+                            || numbers.iter().all(|it| awaits(it, mail))
                             || (is_behind && self.was_unheard(known.at, mail.at));
                         assert!(is_excused, "{known:?} has no end before {mail:?}");
                         late.append(&mut numbers);

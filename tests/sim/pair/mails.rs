@@ -53,6 +53,20 @@ impl World {
         Some(About::Outage(host, count.checked_sub(1)?))
     }
 
+    /// A director finds an end.
+    pub(super) fn calls_end(&mut self, side: usize, event: &str, about: &About) {
+        match about {
+            About::Apart(_) => {}
+            About::OneWay => {
+                let outage = EventId::of(event).unwrap().outage;
+                self.one_way.ends(side, outage, self.time);
+            }
+            About::Outage(..) | About::Section(_) => {
+                self.ended.insert(about.clone());
+            }
+        }
+    }
+
     /// The relay accepts one mail; sometimes the director dies before it can say so.
     pub(super) fn relay(&mut self, side: usize) {
         let (now, director) = (self.time, &mut self.directors[side]);

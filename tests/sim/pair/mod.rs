@@ -228,9 +228,8 @@ impl World {
                         call.event,
                         about.failing()
                     ));
-                    let has_own_rule = matches!(about, About::Apart(_) | About::OneWay);
-                    if call.kind.mark() == Some("-u") && !has_own_rule {
-                        self.ended.insert(about.clone());
+                    if call.kind.mark() == Some("-u") {
+                        self.calls_end(side, &call.event, &about);
                     }
                     self.directors[side].call(self.time, &call.event, about);
                 }

@@ -11,7 +11,7 @@ use super::link::Deaf;
 use super::{About, Cause, Mail, World};
 
 /// Within this time both have seen what happened to a host, and have said so.
-const ROUND: Duration = Duration::from_secs(20);
+pub(super) const ROUND: Duration = Duration::from_secs(20);
 
 /// When each number of an outage was told first, and by which director.
 type Numbers<'a> = BTreeMap<&'a str, (Mono, usize)>;

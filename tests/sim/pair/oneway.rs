@@ -18,6 +18,7 @@ use lvsmon::pair::talk::delivered::SECTION_GROUP;
 use lvsmon::pair::talk::{EventId, EventKind};
 use lvsmon::time::Mono;
 
+use super::numbers::ROUND;
 use super::seeds::{one, seeds, story};
 use super::{About, Cause, Coming, World, site};
 
@@ -32,11 +33,28 @@ pub(super) struct OneWay {
     is_cut: [bool; 2],
     /// When that changed last; none where the file has no such host.
     changed: Option<Mono>,
+    /// When each director found the end of each outage of it, first.
+    ends: BTreeMap<(usize, String), Mono>,
 }
 
 impl OneWay {
     pub(super) const fn is_down(&self, side: usize) -> bool {
         self.is_cut[side]
+    }
+
+    /// A director calls the end of this outage.
+    pub(super) fn ends(&mut self, side: usize, outage: &str, now: Mono) {
+        let end = self.ends.entry((side, outage.to_owned()));
+        end.or_insert(now);
+    }
+
+    /// Whether only the other director had found this outage's end by then, less than a round of
+    /// checks before: it is told with the next good check, and none has come since.
+    pub(super) fn awaits_a_good_check(&self, side: usize, outage: &str, then: Mono) -> bool {
+        let end = |side| self.ends.get(&(side, outage.to_owned()));
+        let is_known = end(side).is_some_and(|at| *at <= then);
+        let is_seen = |at: &Mono| *at <= then && then.since(*at) < ROUND;
+        !is_known && end(1 - side).is_some_and(is_seen)
     }
 
     /// Both reach it.
