@@ -47,15 +47,20 @@ impl OwnedService {
     }
 
     /// What leaves stays for now: takes note of how the kernel has it; whether some of it is
-    /// wanted otherwise then. `is_first` tells of the first look since the start.
+    /// wanted otherwise then. `is_first` tells of the first look since the start, `is_added` of a
+    /// real server that was put in before this look.
     fn stays(
         &mut self,
         key: VirtualServiceKey,
         entry: Option<&TableEntry>,
-        is_first: bool,
+        (is_first, is_added): (bool, impl Fn(RealServerKey) -> bool),
         actions: &mut Vec<Action>,
     ) -> bool {
-        let servers = || entry.into_iter().flat_map(|entry| entry.servers.values());
+        let servers = || {
+            let servers = entry.into_iter().flat_map(|entry| &entry.servers);
+            let servers = servers.filter(|&(&server, _)| !is_added(server));
+            servers.map(|(_, found)| found)
+        };
         let company = if is_first && servers().all(|found| found.weight == Weight(0)) {
             Company::AsWeLeave
         } else if servers().next().is_none() {
@@ -419,8 +424,11 @@ impl Owned {
             return changed;
         };
         let is_first = !std::mem::replace(&mut self.is_seen, true);
-        let applied = outcome.applied.iter().inspect(|_| visit());
-        let deleted: BTreeSet<_> = applied.filter_map(deletion).collect();
+        let (mut deleted, mut added) = (BTreeSet::new(), BTreeSet::new());
+        for command in outcome.applied.iter().inspect(|_| visit()) {
+            deleted.extend(deletion(command));
+            added.extend(addition(command));
+        }
         for (&key, service) in &mut self.services {
             if !service.is_leaving() {
                 continue;
@@ -428,7 +436,8 @@ impl Owned {
             visit();
             let entry = table.get(&key);
             if is_held(key) {
-                if service.stays(key, entry, is_first, actions) {
+                let is_added = |server| added.contains(&(key, server));
+                if service.stays(key, entry, (is_first, is_added), actions) {
                     changed.insert(key);
                 }
                 continue;
@@ -472,6 +481,18 @@ const fn deletion(command: &Command) -> Option<(VirtualServiceKey, Option<RealSe
         | Command::EditService(..)
         | Command::AddServer(..)
         | Command::EditServer(..) => None,
+    }
+}
+
+/// What a command puts into the table.
+const fn addition(command: &Command) -> Option<(VirtualServiceKey, RealServerKey)> {
+    match command {
+        Command::AddServer(key, server, _) => Some((*key, *server)),
+        Command::AddService(..)
+        | Command::EditService(..)
+        | Command::EditServer(..)
+        | Command::DeleteService(_)
+        | Command::DeleteServer(..) => None,
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) struct Sight<'a> {
 pub(super) enum Company {
     /// Others are.
     Others,
-    /// Nobody is left there.
+    /// Nobody was left there, whoever was put in since.
     Nobody,
     /// The first look of this daemon finds nobody there who takes clients, as our own exit leaves
     /// it.

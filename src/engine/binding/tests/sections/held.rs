@@ -298,3 +298,38 @@ fn where_the_fallback_follows_those_that_leave_nobody_is_said_to_be_without_clie
         story.settles("9=1");
     }
 }
+
+/// Each of the three servers serves; `before` that; and then the file names the second by a name
+/// that leads nowhere.
+fn second_is_held(by: By, options: &str, before: impl Fn(&mut Story)) -> Story {
+    let mut story = Story::new(options);
+    before(&mut story);
+    let file = files("10.1.0.1,w2,10.1.0.3", options);
+    story.gets(by, &texts(&file[1]));
+    story.looks();
+    story
+}
+
+#[test]
+fn a_held_server_comes_back_where_others_emptied_the_table_and_more_of_the_file_serve() {
+    for by in WAYS {
+        let mut story = second_is_held(by, "", |_| {});
+        story.settles("1=5 2=5 3=5");
+        // Its look comes behind the repair.
+        story.kernel = Table::new();
+        story.settles("1=5 2=5 3=5");
+        story.says("10.1.0.2", ManualWish::Disable, None).unwrap();
+        story.settles("1=5 3=5");
+        story.enables("10.1.0.2", "1=5 2=5 3=5");
+        story.kernel = kernel(&[]);
+        story.settles("1=5 2=5 3=5");
+        // One alone is left out.
+        let vs = VS.parse().unwrap();
+        let entry: &mut TableEntry = story.kernel.get_mut(&vs).unwrap();
+        entry.servers.remove(&rs("10.1.0.1"));
+        entry.servers.remove(&rs("10.1.0.2"));
+        story.settles("1=5 3=5");
+        story.kernel = Table::new();
+        story.settles("1=5 3=5");
+    }
+}
