@@ -259,7 +259,7 @@ impl Bindings {
 
     /// Whether a real server of which this is wanted takes new connections: one that is left as
     /// found does where the kernel has it in, as of the latest look.
-    pub(super) fn takes_clients(&self, entry @ (key, server): EntryKey, wish: ServerWish) -> bool {
+    pub(crate) fn takes_clients(&self, entry @ (key, server): EntryKey, wish: ServerWish) -> bool {
         let weight = match wish {
             ServerWish::In(settings) => settings.weight,
             ServerWish::Out => Weight(0),

@@ -28,10 +28,11 @@ impl Engine {
     /// A line for each real server of a section, each ended by a newline.
     pub(super) fn list_servers(&self, key: VirtualServiceKey) -> String {
         let mut views = self.with_wishes(self.bindings.real_servers_in(key));
-        let stays = self.bindings.held_serving(key);
-        let serves = |view: &RealServerView| {
-            let stays = view.server.is_some_and(|server| stays.contains(&server));
-            serves(view.wish) || stays && view.wish == ServerWish::AsFound
+        let serves = |view: &RealServerView| match (view.wish, view.server) {
+            (ServerWish::AsFound, Some(server)) => {
+                self.bindings.takes_clients((key, server), view.wish)
+            }
+            (wish, _) => serves(wish),
         };
         views.sort_by_key(serves);
         let out = views.iter().filter(|view| !serves(view)).count();

@@ -135,3 +135,20 @@ fn where_only_one_that_failed_comes_in_nobody_is_said_to_serve() {
     let said = director.says_after(&fixture::exited(0, "10.1.0.2"));
     assert_eq!(said, ["has enough healthy real servers again"]);
 }
+
+#[test]
+fn an_alarm_that_is_told_again_behind_a_restart_counts_those_that_serve() {
+    let mut director = Director::good(with_three());
+    director.orders("10.1.0.2", ManualWish::Disable);
+    director.orders("10.1.0.3", ManualWish::Disable);
+    let (journal, kernel, seconds) = (director.journal, director.kernel, director.seconds);
+    let mut director = Director::start(with_three(), journal, kernel, seconds);
+    let mut actions = std::mem::take(&mut director.at_start);
+    actions.extend(director.lasts());
+    let lines = listed(&actions);
+    assert_eq!(lines[0], ", 2 of 3 without clients:");
+    assert_eq!(
+        lines[3],
+        "  as found  10.1.0.1:80  no verdict yet of web/http"
+    );
+}
