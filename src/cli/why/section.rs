@@ -86,6 +86,10 @@ fn others_wanted(section: &SectionRow) -> (Option<Tone>, String) {
         (Some(ServedRow::TooFew), _) if section.kept > 0 => {
             "; min_live wants the last ones in".to_owned()
         }
+        // What serves in their place may be real servers of names without an address.
+        (Some(ServedRow::TooFew), _) if section.unwanted.count > 0 => {
+            "; min_live keeps none of the others in".to_owned()
+        }
         (Some(ServedRow::NobodyYet) | None, Some(fallback)) if section.fallback_serves => {
             format!(
                 "; the fallback {fallback} is wanted to serve while first verdicts are waited for"
@@ -175,6 +179,23 @@ mod tests {
             let expected = (tone, text.to_owned());
             assert_eq!(said(served_by, missing, unwanted), expected);
         }
+    }
+
+    #[test]
+    fn the_section_line_says_that_min_live_keeps_none_where_others_serve() {
+        let section = SectionRow {
+            served_by: Some(ServedRow::TooFew),
+            kept: 0,
+            unwanted: ServersRow {
+                count: 1,
+                first: vec!["A".to_owned()],
+            },
+            ..section()
+        };
+        let expected = "2 of 9 real servers are wanted to serve, min_live 1; min_live keeps none of \
+                        the others in; but new connections reach A";
+        let expected = (Some(Tone::Bad), expected.to_owned());
+        assert_eq!(whole(&section, LookRow::Read), expected);
     }
 
     #[test]

@@ -69,8 +69,24 @@ pub(crate) enum FallbackUse {
     HeldBack,
 }
 
+/// What a section has where its real servers fail.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reserve {
+    /// As many stay in.
+    pub(crate) min_live: usize,
+    /// As many that the file does not name serve in the place of real servers whose names have no
+    /// address. They leave fewer to keep, and end no alarm.
+    pub(crate) beside: usize,
+    pub(crate) fallback: FallbackUse,
+}
+
 /// Decides it for the declared real servers in file order.
-pub(crate) fn live(servers: &[ServerStanding], min_live: usize, fallback: FallbackUse) -> Live {
+pub(crate) fn live(servers: &[ServerStanding], reserve: Reserve) -> Live {
+    let Reserve {
+        min_live,
+        beside,
+        fallback,
+    } = reserve;
     let serving = servers
         .iter()
         .filter(|it| **it == ServerStanding::Serves)
@@ -121,7 +137,7 @@ pub(crate) fn live(servers: &[ServerStanding], min_live: usize, fallback: Fallba
     }
     withdrawn.sort_unstable();
     let withdrawn = withdrawn.into_iter().map(|(_, place)| place);
-    let wanted = min_live.saturating_sub(serving);
+    let wanted = min_live.saturating_sub(serving + beside);
     let unheard = those(ServerStanding::Unheard);
     // One that nobody can judge serves as well as one that was found in.
     let is_failing = |place: &usize| servers.get(*place) != Some(&ServerStanding::Unheard);
@@ -212,7 +228,12 @@ mod tests {
             ("-?", 0, Ready, &[], NobodyYet),
         ];
         for (servers, min_live, fallback, kept, by) in cases {
-            let found = live(&standings(servers), min_live, fallback);
+            let reserve = Reserve {
+                min_live,
+                beside: 0,
+                fallback,
+            };
+            let found = live(&standings(servers), reserve);
             let expected = Live {
                 kept: kept.to_vec(),
                 by,
@@ -220,6 +241,36 @@ mod tests {
             assert_eq!(
                 found, expected,
                 "{servers} min_live {min_live} {fallback:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn those_that_serve_for_names_leave_fewer_to_keep_and_end_no_alarm() {
+        use ServedBy::{Nobody, Servers, TooFew};
+        let cases: [(&str, usize, usize, &[usize], ServedBy); 7] = [
+            ("+x1", 2, 1, &[], TooFew),
+            ("+x1", 3, 1, &[2], TooFew),
+            ("+x1", 1, 1, &[], Servers),
+            ("x1", 1, 1, &[], Nobody),
+            ("x0", 1, 1, &[], Nobody),
+            ("x12", 2, 1, &[2], TooFew),
+            ("x12", 9, 1, &[1, 2], TooFew),
+        ];
+        for (servers, min_live, beside, kept, by) in cases {
+            let reserve = Reserve {
+                min_live,
+                beside,
+                fallback: FallbackUse::None,
+            };
+            let expected = Live {
+                kept: kept.to_vec(),
+                by,
+            };
+            let found = live(&standings(servers), reserve);
+            assert_eq!(
+                found, expected,
+                "{servers} min_live {min_live} and {beside}"
             );
         }
     }

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::engine::manual::Effect;
-use crate::engine::section::live::{FallbackUse, Live, ServedBy, ServerStanding, live};
+use crate::engine::section::live::{FallbackUse, Live, Reserve, ServedBy, ServerStanding, live};
 use crate::engine::section::memory::{Found, Memory};
 use crate::engine::section::unsaid::{kept_in, most_unsaid, untested};
-use crate::engine::section::wanted::fallback::{fallback_use, fallback_weight, put_fallback};
+use crate::engine::section::wanted::fallback::{fallback_use, in_use, put_fallback, reserve};
 use crate::engine::section::wanted::held::held;
 use crate::engine::section::wanted::unjudged::{at_worst, surely};
 use crate::engine::section::weight::{Share, ramp, weight};
@@ -205,18 +205,13 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
     let is_silent = |it: &Server| matches!(it.health, Health::Waiting | Health::Unheard);
     let has_silent = facts.servers.iter().any(is_silent);
     let grace = opens.filter(|&opens| opens > now.mono && has_silent);
-    let min_live = facts.section.min_live.of(facts.declared);
-    let declared_fallback = fallback_use(facts, grace);
-    // One that takes no clients is none; where an operator wishes that, it leaves as he wishes.
-    let fallback = match fallback_weight(facts) {
-        Weight(0) => FallbackUse::None,
-        Weight(_) => declared_fallback,
-    };
+    let declared = reserve(facts, fallback_use(facts, grace));
+    let reserve = in_use(facts, declared);
     let is_over = opens.is_some_and(|opens| opens <= now.mono);
-    let is_open = is_over && serves_nobody(facts, min_live, fallback);
+    let is_open = is_over && serves_nobody(facts, reserve);
     let standings = standings(facts, is_open);
-    let is_needed = live(&standings, min_live, declared_fallback).by == ServedBy::Fallback;
-    let Live { kept, by } = live(&standings, min_live, fallback);
+    let is_needed = live(&standings, declared).by == ServedBy::Fallback;
+    let Live { kept, by } = live(&standings, reserve);
     let by = match (by, grace) {
         // The fallback is not needed yet: of the others nothing is known.
         (ServedBy::Nobody, Some(_)) => ServedBy::NobodyYet,
@@ -228,13 +223,13 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
         service: frame(facts, held.as_ref()),
         roles: BTreeMap::new(),
         fallback: facts.fallback,
-        by: surely(facts, &standings, min_live, fallback).then_some(by),
-        at_worst: at_worst(facts, &standings, min_live, fallback),
+        by: surely(facts, &standings, reserve).then_some(by),
+        at_worst: at_worst(facts, &standings, reserve),
         held,
         found: facts.found,
         due: None,
     };
-    put_fallback(&mut wanted, facts, is_needed, (by, fallback));
+    put_fallback(&mut wanted, facts, is_needed, (by, reserve.fallback));
     let pace = pace(facts, &kept);
     let most = most_unsaid(facts, &kept);
     for (place, server) in facts.servers.iter().enumerate() {
@@ -259,16 +254,20 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
 }
 
 /// Whether nobody serves unless somebody is put in without a verdict.
-fn serves_nobody(facts: &Facts<'_>, min_live: usize, fallback: FallbackUse) -> bool {
+fn serves_nobody(facts: &Facts<'_>, reserve: Reserve) -> bool {
     let has_good = facts.servers.iter().any(|it| it.health == Health::Good);
     // Where nobody was judged, the fallback is in nobody's place.
-    let fallback = match fallback {
+    let fallback = match reserve.fallback {
         FallbackUse::Ready if !has_verdict(facts) => FallbackUse::NotYet,
         FallbackUse::None | FallbackUse::Ready | FallbackUse::NotYet | FallbackUse::HeldBack => {
-            fallback
+            reserve.fallback
         }
     };
-    let by = live(&standings(facts, false), min_live, fallback).by;
+    let reserve = Reserve {
+        fallback,
+        ..reserve
+    };
+    let by = live(&standings(facts, false), reserve).by;
     !has_good && matches!(by, ServedBy::Nobody | ServedBy::NobodyYet)
 }
 

@@ -3,16 +3,15 @@
 //! It serves where nobody else does (D15), and not before the first verdicts (D16). Pure.
 
 use crate::engine::manual::Effect;
-use crate::engine::section::live::{FallbackUse, ServedBy};
-use crate::engine::section::wanted::held::serving_beside;
+use crate::engine::section::live::{FallbackUse, Reserve, ServedBy};
+use crate::engine::section::wanted::held::{comes_back, in_place_of_names, serving_beside};
 use crate::engine::section::wanted::{Facts, ServerRole, Wanted, over};
-use crate::lvs::{RealServerKey, ServerWish, Weight};
+use crate::lvs::{ServerWish, Weight};
 use crate::time::Mono;
 
 /// Whether the fallback may be used while first verdicts are waited for until then.
 pub(super) fn fallback_use(facts: &Facts<'_>, grace: Option<Mono>) -> FallbackUse {
-    let is_served = || comes_back(facts).next().is_some() || !serving_beside(facts).is_empty();
-    let is_served_beside = !facts.addressless.is_empty() && is_served();
+    let is_served_beside = !facts.addressless.is_empty() && !in_place_of_names(facts).is_empty();
     match (facts.fallback, grace) {
         (None, _) => FallbackUse::None,
         (Some(_), None) if is_served_beside => FallbackUse::HeldBack,
@@ -21,17 +20,30 @@ pub(super) fn fallback_use(facts: &Facts<'_>, grace: Option<Mono>) -> FallbackUs
     }
 }
 
-/// Those that the file does not name any more and that are wanted in, with a weight above 0.
-fn comes_back(facts: &Facts<'_>) -> impl Iterator<Item = RealServerKey> {
-    let leaving = facts.leaving.iter();
-    leaving.filter_map(|(&server, wish)| match wish {
-        ServerWish::In(settings) => (settings.weight > Weight(0)).then_some(server),
-        ServerWish::Out | ServerWish::AsFound => None,
-    })
+/// What a section has where its real servers fail, with this use of its fallback.
+pub(super) fn reserve(facts: &Facts<'_>, fallback: FallbackUse) -> Reserve {
+    Reserve {
+        min_live: facts.section.min_live.of(facts.declared),
+        beside: in_place_of_names(facts).len().min(facts.addressless.len()),
+        fallback,
+    }
+}
+
+/// The same as wishes are: a fallback that takes no clients is none; where an operator wishes that,
+/// it leaves as he wishes.
+pub(super) fn in_use(facts: &Facts<'_>, declared: Reserve) -> Reserve {
+    let fallback = match fallback_weight(facts) {
+        Weight(0) => FallbackUse::None,
+        Weight(_) => declared.fallback,
+    };
+    Reserve {
+        fallback,
+        ..declared
+    }
 }
 
 /// The weight of the fallback while it is in; 0 where it is not to be in.
-pub(super) fn fallback_weight(facts: &Facts<'_>) -> Weight {
+fn fallback_weight(facts: &Facts<'_>) -> Weight {
     let own = facts.section.fallback.as_ref();
     let own = own.map_or(Weight(0), |fallback| fallback.settings.weight);
     match facts.fallback_wished {

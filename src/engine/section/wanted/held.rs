@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::engine::section::live::ServedBy;
 use crate::engine::section::wanted::{Facts, Health};
-use crate::lvs::{RealServerKey, Weight};
+use crate::lvs::{RealServerKey, ServerWish, Weight};
 use crate::model::HostName;
 
 /// One declared real server that may get clients and whose name has no usable address; of a
@@ -107,6 +107,28 @@ pub(crate) fn until<'a>(addressless: &[Addressless<'a>]) -> Option<&'a HostName>
     let mut in_vain = addressless.iter();
     let in_vain = in_vain.find(|it| it.lookup == Lookup::Failed);
     in_vain.or(addressless.first()).map(|it| it.host)
+}
+
+/// Those that no word of the file stands for and that serve, or are about to: they may be what
+/// names without an address lead to.
+pub(super) fn in_place_of_names(facts: &Facts<'_>) -> BTreeSet<RealServerKey> {
+    let is_taken = |server: &RealServerKey| match facts.leaving.get(server) {
+        Some(ServerWish::In(settings)) => settings.weight == Weight(0),
+        Some(ServerWish::Out) => true,
+        Some(ServerWish::AsFound) | None => false,
+    };
+    let serving = serving_beside(facts).into_iter();
+    let serving = serving.filter(|server| !is_taken(server));
+    serving.chain(comes_back(facts)).collect()
+}
+
+/// Those that the file does not name any more and that are wanted in, with a weight above 0.
+pub(super) fn comes_back(facts: &Facts<'_>) -> impl Iterator<Item = RealServerKey> {
+    let leaving = facts.leaving.iter();
+    leaving.filter_map(|(&server, wish)| match wish {
+        ServerWish::In(settings) => (settings.weight > Weight(0)).then_some(server),
+        ServerWish::Out | ServerWish::AsFound => None,
+    })
 }
 
 /// Those that the kernel has in with a weight above 0 and that no word of the file stands for.

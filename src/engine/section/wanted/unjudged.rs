@@ -2,20 +2,15 @@
 //!
 //! No alarm begins or ends by what nobody has judged yet. Pure.
 
-use crate::engine::section::live::{FallbackUse, ServedBy, ServerStanding, live};
+use crate::engine::section::live::{Reserve, ServedBy, ServerStanding, live};
 use crate::engine::section::wanted::{Facts, Health};
 use crate::pair::turn::Turn;
 
 /// Whether it is the same who serves, whatever the first verdicts will be that are waited for:
 /// until then no alarm is raised, and none ends.
-pub(super) fn surely(
-    facts: &Facts<'_>,
-    standings: &[ServerStanding],
-    min_live: usize,
-    fallback: FallbackUse,
-) -> bool {
+pub(super) fn surely(facts: &Facts<'_>, standings: &[ServerStanding], reserve: Reserve) -> bool {
     let with = |verdict: ServerStanding| {
-        served_if(facts, standings, (min_live, fallback), |health| {
+        served_if(facts, standings, reserve, |health| {
             (health == Health::Waiting).then_some(verdict)
         })
     };
@@ -27,11 +22,10 @@ pub(super) fn surely(
 pub(super) fn at_worst(
     facts: &Facts<'_>,
     standings: &[ServerStanding],
-    min_live: usize,
-    fallback: FallbackUse,
+    reserve: Reserve,
 ) -> ServedBy {
     let failed = ServerStanding::Withdrawn(Turn::LATEST);
-    served_if(facts, standings, (min_live, fallback), |health| {
+    served_if(facts, standings, reserve, |health| {
         matches!(health, Health::Waiting | Health::Unheard).then_some(failed)
     })
 }
@@ -41,7 +35,7 @@ pub(super) fn at_worst(
 fn served_if(
     facts: &Facts<'_>,
     standings: &[ServerStanding],
-    (min_live, fallback): (usize, FallbackUse),
+    reserve: Reserve,
     then: impl Fn(Health) -> Option<ServerStanding>,
 ) -> ServedBy {
     let health = facts.servers.iter().map(|server| server.health);
@@ -52,5 +46,5 @@ fn served_if(
             (ServerStanding::Taken, _) | (_, None) => standing,
             (_, Some(then)) => then,
         });
-    live(&then.collect::<Vec<ServerStanding>>(), min_live, fallback).by
+    live(&then.collect::<Vec<ServerStanding>>(), reserve).by
 }

@@ -311,6 +311,50 @@ fn second_is_held(by: By, options: &str, before: impl Fn(&mut Story)) -> Story {
 }
 
 #[test]
+fn a_held_server_that_serves_counts_for_min_live() {
+    for (by, is_looked_up) in WAYS.into_iter().flat_map(|by| [(by, false), (by, true)]) {
+        let look_up = |story: &mut Story| {
+            if is_looked_up {
+                story.farm().fails_to_resolve("w2");
+            }
+        };
+        // One that is out is not put in beside it.
+        let mut story = second_is_held(by, "min_live=2", |it| it.fails("3", "1=5 2=5"));
+        look_up(&mut story);
+        story.farm().fails("web/http", "10.1.0.3 w2");
+        story.settles("1=5 2=5");
+        if is_looked_up {
+            assert_eq!(
+                story.served_by(),
+                Some(ServedBy::TooFew),
+                "the name counts as missing"
+            );
+        }
+        // Nor does one stay that fails now.
+        let mut story = second_is_held(by, "min_live=1", |it| it.fails("3", "1=5 2=5"));
+        look_up(&mut story);
+        story.farm().fails("web/http", "10.1.0.1 10.1.0.3 w2");
+        story.settles("2=5");
+        for wish in [ManualWish::Disable, ManualWish::Quiesce] {
+            let why = story.says("10.1.0.2", wish, None).unwrap_err();
+            assert!(why.contains("0 real servers would be left of 1"), "{why}");
+        }
+        // Taken away all the same it counts no more, before it has left.
+        let last = match is_looked_up {
+            true => "1=5",
+            false => "",
+        };
+        story.insists("10.1.0.2", ManualWish::Disable, last);
+        story.enables("10.1.0.2", "2=5");
+        // It counts as one server, and so does the name.
+        let mut story = second_is_held(by, "min_live=2", |it| it.fails("3", "1=5 2=5"));
+        look_up(&mut story);
+        story.farm().fails("web/http", "10.1.0.1 10.1.0.3 w2");
+        story.settles("1=5 2=5");
+    }
+}
+
+#[test]
 fn a_held_server_comes_back_where_others_emptied_the_table_and_more_of_the_file_serve() {
     for by in WAYS {
         let mut story = second_is_held(by, "", |_| {});

@@ -22,7 +22,7 @@ impl Story {
         answer
     }
 
-    fn insists(&mut self, host: &str, wish: ManualWish, expected: &str) {
+    pub(super) fn insists(&mut self, host: &str, wish: ManualWish, expected: &str) {
         self.wishes(host, wish, Caution::Force).unwrap();
         self.settles(expected);
     }
