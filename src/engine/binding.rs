@@ -14,6 +14,7 @@
 //! | whose word counts about the address of before | `former` |
 //! | which keys are owned, which must go | `owned` |
 //! | what becomes of one that must go, while it stays | `staying` |
+//! | with what does a real server serve while nobody wishes anything of it | `usual` |
 //! | what goes over to a new configuration | `carry` |
 //! | what is said about a virtual service now | `survey` |
 //! | what a verdict changes without a whole survey | `ground` |
@@ -50,6 +51,7 @@ mod shown;
 mod staying;
 mod survey;
 mod twins;
+mod usual;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,7 +67,7 @@ use crate::engine::event::{
 use crate::engine::manual::{EntryKey, Manual};
 use crate::engine::saved::{Record, Saved};
 use crate::engine::section::count::Opinion;
-use crate::engine::section::memory::Sections;
+use crate::engine::section::memory::{Found, Sections};
 use crate::lvs::{Desired, DesiredService, Family, ServerWish, VirtualServiceKey};
 use crate::model::{HostName, Model, MonitorProgram, ServiceId};
 use crate::time::{Mono, Now, Wall};
@@ -355,9 +357,19 @@ impl Bindings {
         let grounds = &self.grounds;
         let is_held = |key: VirtualServiceKey| {
             let section = sections.section(model, key);
+            let leads_nowhere = |host| addresses.current(host, key.family()).is_none();
             let mut servers = section.into_iter().flat_map(|it| &it.servers);
-            servers.any(|it| addresses.current(&it.host, key.family()).is_none())
-                || sections.state(key).is_some_and(|it| it.held.is_some())
+            // Before the first look nobody knows whether it is needed.
+            let is_fallback_missing = || {
+                let fallback = section.and_then(|it| it.fallback.as_ref());
+                fallback.is_some_and(|it| leads_nowhere(&it.host))
+            };
+            let state = sections.state(key);
+            servers.any(|it| leads_nowhere(&it.host))
+                || state.is_some_and(|it| match it.found {
+                    Found::Unseen => is_fallback_missing(),
+                    Found::Empty { .. } | Found::Filled => it.held.is_some(),
+                })
                 || grounds.get(&key).is_some_and(|it| it.held.is_some())
         };
         let owned = &mut self.owned;

@@ -23,7 +23,7 @@ use crate::engine::section::wanted::{
 };
 use crate::lvs::clients::ClientOdds;
 use crate::lvs::{
-    Desired, DesiredService, Family, RealServer, RealServerKey, ServerWish, ServiceWish, Table,
+    Desired, DesiredService, Family, RealServerKey, ServerWish, ServiceWish, Table,
     VirtualServiceKey, Weight,
 };
 use crate::model::{
@@ -257,6 +257,7 @@ impl Bindings {
         }
         let others = survey.servers.iter().filter(|(it, _)| !seen.contains(it));
         let (nobody, state) = (BTreeSet::new(), self.sections.state(key));
+        let wished = |server| self.manual.effect((key, server));
         let facts = Facts {
             section,
             servers: &servers,
@@ -265,9 +266,7 @@ impl Bindings {
             addressless_of_lines: self.addressless_of_lines(survey),
             fallback: places.fallback,
             addressless_fallback: self.addressless_fallback(section),
-            fallback_wished: places
-                .fallback
-                .and_then(|fallback| self.manual.effect((key, fallback))),
+            fallback_wished: places.fallback.and_then(wished),
             others: others
                 .map(|(&server, claims)| (server, server_wish(claims)))
                 .collect(),
@@ -288,21 +287,6 @@ impl Bindings {
         self.take_note(key, places, &wanted, actions);
         self.decided.insert(key);
         Some(wanted.service)
-    }
-
-    /// Takes note with what the real servers serve while nobody wishes anything of them.
-    fn take_note_of_usual(
-        &mut self,
-        key: VirtualServiceKey,
-        servers: &[Server],
-        wanted: &Wanted,
-        actions: &mut Vec<Action>,
-    ) {
-        for server in servers {
-            if let Some(usual) = usual(server, wanted.roles.get(&server.key)) {
-                self.owned.serves((key, server.key), usual, actions);
-            }
-        }
     }
 
     /// The real servers of sections that are withdrawn.
@@ -365,7 +349,10 @@ impl Bindings {
     }
 
     /// The name of a fallback that may get clients and has no usable address.
-    fn addressless_fallback<'a>(&self, section: &'a DeclaredService) -> Option<&'a HostName> {
+    pub(super) fn addressless_fallback<'a>(
+        &self,
+        section: &'a DeclaredService,
+    ) -> Option<&'a HostName> {
         let fallback = section.fallback.as_ref();
         let fallback = fallback.filter(|it| it.settings.weight > Weight(0))?;
         let word = (&fallback.host, fallback.port);
@@ -516,18 +503,6 @@ impl Bindings {
             }
         }
     }
-}
-
-/// With what one serves while nobody wishes anything of it, in its role; none of all where that is
-/// as it was before.
-fn usual(server: &Server, role: Option<&ServerRole>) -> Option<Option<RealServer>> {
-    let is_in = match (server.health, role) {
-        (Health::Good, _) => server.given != Some(Weight(0)),
-        (Health::Withdrawn, _) => false,
-        (Health::Waiting | Health::Unheard, Some(ServerRole::InUntested)) => true,
-        (Health::Waiting | Health::Unheard, _) => return None,
-    };
-    Some(is_in.then_some(server.settings))
 }
 
 /// Several names with one address are one real server, which nobody sees in the file.

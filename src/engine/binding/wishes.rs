@@ -121,6 +121,14 @@ impl Bindings {
                 false => (0, 0),
             };
             let (is, would_be) = (is + beside.0, would_be + beside.1);
+            let fallback = self.addressless_fallback(declared);
+            if let Some(fallback) = fallback.filter(|_| would_be == 0 && is > 0 && here_is_held) {
+                return Err(format!(
+                    "{key}: this may be the fallback {fallback}, whose name has no usable address, \
+                     and nobody else takes new connections; nothing was changed. Say --force to \
+                     take it away all the same"
+                ));
+            }
             if would_be < least && would_be < is {
                 let servers = match would_be {
                     1 => "real server",

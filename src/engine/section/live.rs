@@ -61,7 +61,7 @@ pub enum ServedBy {
 pub(crate) enum FallbackUse {
     /// It has none.
     None,
-    /// It has one.
+    /// It has one. Where its name has no address, what serves may be that.
     Ready,
     /// It has one, but first verdicts are waited for.
     NotYet,

@@ -218,7 +218,7 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
         (by, _) => by,
     };
     let mut due = opens.filter(|_| !is_over);
-    let held = held(facts, by);
+    let held = held(facts, by, (&standings, reserve));
     let mut wanted = Wanted {
         service: frame(facts, held.as_ref()),
         roles: BTreeMap::new(),

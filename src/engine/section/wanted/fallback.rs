@@ -9,14 +9,17 @@ use crate::engine::section::wanted::{Facts, ServerRole, Wanted, over};
 use crate::lvs::{ServerWish, Weight};
 use crate::time::Mono;
 
-/// Whether the fallback may be used while first verdicts are waited for until then.
+/// Whether the fallback may be used while first verdicts are waited for until then. One whose name
+/// has no address is used where what serves may be that, and nobody is put in its place.
 pub(super) fn fallback_use(facts: &Facts<'_>, grace: Option<Mono>) -> FallbackUse {
-    let is_served_beside = !facts.addressless.is_empty() && !in_place_of_names(facts).is_empty();
-    match (facts.fallback, grace) {
-        (None, _) => FallbackUse::None,
-        (Some(_), None) if is_served_beside => FallbackUse::HeldBack,
-        (Some(_), None) => FallbackUse::Ready,
-        (Some(_), Some(_)) => FallbackUse::NotYet,
+    let is_served_beside = !in_place_of_names(facts).is_empty();
+    let is_there =
+        facts.fallback.is_some() || facts.addressless_fallback.is_some() && is_served_beside;
+    match grace {
+        _ if !is_there => FallbackUse::None,
+        Some(_) => FallbackUse::NotYet,
+        None if is_served_beside && !facts.addressless.is_empty() => FallbackUse::HeldBack,
+        None => FallbackUse::Ready,
     }
 }
 

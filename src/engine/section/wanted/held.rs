@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::engine::section::live::ServedBy;
+use crate::engine::section::live::{FallbackUse, Reserve, ServedBy, ServerStanding, live};
 use crate::engine::section::wanted::{Facts, Health};
 use crate::lvs::{RealServerKey, ServerWish, Weight};
 use crate::model::HostName;
@@ -69,11 +69,19 @@ impl fmt::Display for HeldUntil {
     }
 }
 
-/// What stays since a name has no address, of a real server or of a fallback that is needed; or
-/// since nobody else serves.
-pub(super) fn held(facts: &Facts<'_>, by: ServedBy) -> Option<Held> {
+/// What stays since a name has no address, of a real server or of a fallback that is needed, as
+/// where it would replace those that `min_live` keeps; or since nobody else serves.
+pub(super) fn held(
+    facts: &Facts<'_>,
+    by: ServedBy,
+    (standings, reserve): (&[ServerStanding], Reserve),
+) -> Option<Held> {
+    let if_ready = Reserve {
+        fallback: FallbackUse::Ready,
+        ..reserve
+    };
     let is_needed = match by {
-        ServedBy::Servers | ServedBy::TooFew => false,
+        ServedBy::Servers | ServedBy::TooFew => live(standings, if_ready).by == ServedBy::Fallback,
         ServedBy::Fallback | ServedBy::Nobody | ServedBy::NobodyYet => true,
     };
     let server = until(&facts.addressless).or_else(|| until(&facts.addressless_of_lines));

@@ -377,3 +377,67 @@ fn a_held_server_comes_back_where_others_emptied_the_table_and_more_of_the_file_
         story.settles("1=5 3=5");
     }
 }
+
+#[test]
+fn a_fallback_that_serves_stays_while_a_file_gives_it_a_name_without_an_address() {
+    let three = |fallback: &str, least: u32| {
+        let options = format!("min_live={least} fallback={fallback}");
+        files("10.1.0.1,10.1.0.2,10.1.0.3", &options)[1].clone()
+    };
+    for (by, least) in WAYS.into_iter().flat_map(|by| [(by, 0), (by, 1), (by, 3)]) {
+        let mut story = Story::new(&format!("min_live={least} fallback=10.1.0.9"));
+        story.fails("1 2 3", "9=1");
+        story.gets(by, &texts(&three("fb", least)));
+        if matches!(by, By::Reload) {
+            assert_eq!(
+                story.served_by(),
+                Some(ServedBy::Fallback),
+                "no end of the alarm"
+            );
+        }
+        story.settles("9=1");
+        assert_eq!(story.served_by(), Some(ServedBy::Fallback));
+        story.farm().fails_to_resolve("fb");
+        story.fails("1 2 3", "9=1");
+        let why = story
+            .says("10.1.0.9", ManualWish::Disable, None)
+            .unwrap_err();
+        assert!(why.contains("this may be the fallback"), "{why}");
+        // It comes back where others emptied the table, or the machine was booted.
+        story.kernel = Table::new();
+        story.settles("9=1");
+        story.gets(By::Restart, &texts(&three("fb", least)));
+        story.settles("9=1");
+        story.kernel = Table::new();
+        story.gets(By::Restart, &texts(&three("fb", least)));
+        story.farm().fails_to_resolve("fb");
+        story.settles("9=1");
+        // Without it `min_live` holds.
+        let failed = match least {
+            0 => "",
+            1 => "1=5",
+            _ => "1=5 2=5 3=5",
+        };
+        story.insists("10.1.0.9", ManualWish::Disable, failed);
+        story.enables("10.1.0.9", "9=1");
+        // It leaves where it is needed no more, and where it turns out to be another one.
+        let mut other = Story::new(&format!("min_live={least} fallback=10.1.0.9"));
+        other.fails("1 2 3", "9=1");
+        other.gets(by, &texts(&three("fb", least)));
+        other.settles("9=1");
+        other.farm().resolves("fb", "10.1.0.8");
+        other.settles("8=1");
+        story.farm().resolves("fb", "10.1.0.9");
+        story.settles("9=1");
+        assert_eq!(story.served_by(), Some(ServedBy::Fallback));
+        story.succeeds("1=5 2=5 3=5");
+    }
+    for by in WAYS {
+        let mut story = Story::new("min_live=1 fallback=10.1.0.9");
+        story.fails("1 2 3", "9=1");
+        story.gets(by, &texts(&three("fb", 1)));
+        story.settles("9=1");
+        story.succeeds("1=5 2=5 3=5");
+        story.fails("1 2 3", "1=5");
+    }
+}

@@ -136,7 +136,7 @@ fn a_fallback_that_is_needed_and_has_no_address_keeps_what_serves() {
     let sorry = || kernel(&[("10.1.0.9", 1)]);
     let mut story = Story::found("fallback=fb", sorry());
     story.fails("1 2 3", "9=1");
-    assert_eq!(story.served_by(), Some(ServedBy::Nobody));
+    assert_eq!(story.served_by(), Some(ServedBy::Fallback));
     story.resolves("fb", "10.1.0.9", "9=1");
     assert_eq!(story.served_by(), Some(ServedBy::Fallback));
     assert_eq!(story.role("10.1.0.9"), Some(ServerRole::FallbackIn));
