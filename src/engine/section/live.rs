@@ -65,7 +65,8 @@ pub(crate) enum FallbackUse {
     Ready,
     /// It has one, but first verdicts are waited for.
     NotYet,
-    /// It has one, but what serves may be real servers of names without an address.
+    /// What serves may be real servers of names without an address; or, of a section without a
+    /// fallback, it was kept for these, and they are not good.
     HeldBack,
 }
 

@@ -15,7 +15,10 @@ pub(super) fn fallback_use(facts: &Facts<'_>, grace: Option<Mono>) -> FallbackUs
     let is_served_beside = !in_place_of_names(facts).is_empty();
     let is_there =
         facts.fallback.is_some() || facts.addressless_fallback.is_some() && is_served_beside;
+    // What was kept for names that lead to other servers now stays until one of these is good.
+    let is_kept = facts.section.fallback.is_none() && facts.has_held && is_served_beside;
     match grace {
+        None if is_kept && facts.addressless.is_empty() => FallbackUse::HeldBack,
         _ if !is_there => FallbackUse::None,
         Some(_) => FallbackUse::NotYet,
         None if is_served_beside && !facts.addressless.is_empty() => FallbackUse::HeldBack,
@@ -35,9 +38,9 @@ pub(super) fn reserve(facts: &Facts<'_>, fallback: FallbackUse) -> Reserve {
 /// The same as wishes are: a fallback that takes no clients is none; where an operator wishes that,
 /// it leaves as he wishes.
 pub(super) fn in_use(facts: &Facts<'_>, declared: Reserve) -> Reserve {
-    let fallback = match fallback_weight(facts) {
-        Weight(0) => FallbackUse::None,
-        Weight(_) => declared.fallback,
+    let fallback = match (&facts.section.fallback, fallback_weight(facts)) {
+        (Some(_), Weight(0)) => FallbackUse::None,
+        (Some(_), Weight(_)) | (None, _) => declared.fallback,
     };
     Reserve {
         fallback,

@@ -215,30 +215,36 @@ fn what_our_own_exit_left_at_weight_0_comes_back_while_names_lead_nowhere() {
 
 #[test]
 fn a_held_server_leaves_when_the_one_in_its_place_is_good() {
-    for (by, kind) in WAYS.into_iter().flat_map(|by| [(by, 0), (by, 1)]) {
+    let kinds = [(0, ""), (1, ""), (1, "min_live=1"), (1, "min_live=2")];
+    let ways = WAYS.into_iter().flat_map(|by| kinds.map(|kind| (by, kind)));
+    for (by, (kind, options)) in ways {
         for between in [None, Some(By::Reload), Some(By::Restart)] {
-            let mut story = held(by, kind, "", |_| {});
+            let mut story = held(by, kind, options, |_| {});
             story.settles("1=5 2=5");
             story.lead("10.1.0.1", "10.1.0.3");
             story.settles("1=5 2=5");
             if let Some(between) = between {
-                story.gets(between, &texts(&files("w1,w2", "")[kind]));
+                story.gets(between, &texts(&files("w1,w2", options)[kind]));
                 story.settles("1=5 2=5");
             }
             story.succeeds("1=5 3=5");
             // All leave where none of the names is one of them; no moment without a server.
-            let mut story = held(by, kind, "", |_| {});
+            let mut story = held(by, kind, options, |_| {});
             story.settles("1=5 2=5");
             story.lead("10.1.0.3", "10.1.0.4");
             story.settles("1=5 2=5");
             if let Some(between) = between {
-                story.gets(between, &texts(&files("w1,w2", "")[kind]));
+                story.gets(between, &texts(&files("w1,w2", options)[kind]));
                 story.settles("1=5 2=5");
             }
             story.farm().fails("web/http", "w1 w2");
             story.settles("1=5 2=5");
             story.farm().fails("web/http", "w1");
-            story.settles("4=5");
+            let least_two = match options {
+                "min_live=2" => "3=5 4=5",
+                _ => "4=5",
+            };
+            story.settles(least_two);
         }
     }
 }
