@@ -272,6 +272,7 @@ impl Bindings {
                 .collect(),
             leaving: self.owned.staying(key).collect(),
             has_held: self.owned.has_held(key),
+            has_returned: self.owned.has_returned(key),
             is_absent: !survey.withdrawn_by.is_empty(),
             found: state.map(|it| it.found).unwrap_or_default(),
             put_in: state.map_or(&nobody, |it| &it.put_in),

@@ -279,6 +279,12 @@ impl Owned {
         service.is_some_and(|it| it.leaving().any(|(_, staying)| staying.is_held()))
     }
 
+    /// Whether one that must go has come back, and serves since.
+    pub(super) fn has_returned(&self, key: VirtualServiceKey) -> bool {
+        let service = self.services.get(&key);
+        service.is_some_and(|it| it.leaving().any(|(_, staying)| staying.has_returned()))
+    }
+
     /// Whether a name without an address keeps those that must go, or has kept them until now.
     pub(super) fn hold(
         &mut self,

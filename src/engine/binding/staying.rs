@@ -15,6 +15,8 @@ pub(super) struct Staying {
     usual: Option<RealServer>,
     /// A name without an address has kept it: it leaves when somebody takes its place.
     is_held: bool,
+    /// It came back, and has served since.
+    has_returned: bool,
 }
 
 /// How it stays.
@@ -57,6 +59,7 @@ impl Staying {
             stay: Stay::AsFound,
             usual,
             is_held,
+            has_returned: false,
         }
     }
 
@@ -66,6 +69,10 @@ impl Staying {
 
     pub(super) const fn is_held(&self) -> bool {
         self.is_held
+    }
+
+    pub(super) const fn has_returned(&self) -> bool {
+        self.has_returned
     }
 
     /// Whether a name without an address keeps it, or has kept it until now; answers whether that
@@ -81,6 +88,7 @@ impl Staying {
         let usual = self.usual.filter(|it| it.weight > Weight(0));
         let usual = usual.filter(|_| sight.company == Company::AsWeLeave);
         let in_now = sight.found.filter(|found| found.weight > Weight(0));
+        self.has_returned &= in_now.is_some();
         let (stay, is_news) = match (self.stay, in_now) {
             (Stay::Back(_), None)
             | (Stay::Wished(_, Some(_)), _)
@@ -88,7 +96,10 @@ impl Staying {
                 return false;
             }
             // It is back: whoever takes it out from now on means it.
-            (Stay::Back(_), Some(found)) => (Stay::Seen(*found), true),
+            (Stay::Back(_), Some(found)) => {
+                self.has_returned = true;
+                (Stay::Seen(*found), true)
+            }
             (Stay::Wished(effect, None), Some(found)) => (Stay::Wished(effect, Some(*found)), true),
             (Stay::AsFound | Stay::Seen(_), Some(found)) => (Stay::Seen(*found), false),
             (Stay::Seen(settings), None) if sight.company != Company::Others => {

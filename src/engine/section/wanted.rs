@@ -97,6 +97,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) leaving: BTreeMap<RealServerKey, ServerWish>,
     /// A name without an address has kept one of these.
     pub(crate) has_held: bool,
+    /// One of these is back behind a wish, or behind others that had emptied the virtual service.
+    pub(crate) has_returned: bool,
     /// `-D` withdraws the virtual service itself.
     pub(crate) is_absent: bool,
     pub(crate) found: Found,
@@ -555,6 +557,7 @@ mod tests {
             others: BTreeMap::new(),
             leaving: BTreeMap::new(),
             has_held: false,
+            has_returned: false,
             is_absent: false,
             found: Found::Filled,
             put_in: &BTreeSet::new(),

@@ -87,8 +87,8 @@ pub(super) fn put_fallback(
     }
 }
 
-/// Whether the kernel has one of those that come back.
+/// Whether the kernel has one of those that come back, or had one since.
 fn is_back(facts: &Facts<'_>) -> bool {
     let serving = serving_beside(facts);
-    comes_back(facts).any(|server| serving.contains(&server))
+    facts.has_returned || comes_back(facts).any(|server| serving.contains(&server))
 }

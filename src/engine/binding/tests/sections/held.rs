@@ -385,6 +385,19 @@ fn a_held_server_comes_back_where_others_emptied_the_table_and_more_of_the_file_
 }
 
 #[test]
+fn the_fallback_leaves_when_a_wish_for_the_held_server_ends() {
+    for by in WAYS {
+        let mut story = held(by, 1, "fallback=10.1.0.9", |_| {});
+        story.settles("1=5 2=5");
+        story.says("10.1.0.2", ManualWish::Disable, None).unwrap();
+        story.says("10.1.0.1", ManualWish::Disable, None).unwrap();
+        story.settles("9=1");
+        story.enables("10.1.0.1", "1=5");
+        story.waits(600.0, "1=5");
+    }
+}
+
+#[test]
 fn a_fallback_that_serves_stays_while_a_file_gives_it_a_name_without_an_address() {
     let three = |fallback: &str, least: u32| {
         let options = format!("min_live={least} fallback={fallback}");
