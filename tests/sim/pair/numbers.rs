@@ -62,9 +62,9 @@ impl World {
 
     /// Whether the directors could not agree about what was found from `begin` to `found` and was
     /// over by then: both were at work and did not hear each other when they found it, and changed
-    /// their roles before it was over or before they heard each other again, or one of them had stood
-    /// still and did not know that the role was the other one's. One that stands still tells nothing
-    /// before it has heard the other.
+    /// their roles before it was over or before they heard each other again, or one of them had
+    /// stood still and did not know that the role was the other one's. One that stands still tells
+    /// nothing before it has heard the other.
     pub(super) fn could_not_agree(&self, begin: Mono, found: Mono, over: Mono) -> bool {
         let deaf = || self.deaf.iter().filter(|it| it.cause != Cause::Stall);
         let is_deaf = deaf().any(|it| it.from <= found && it.to.is_none_or(|to| to >= begin));
