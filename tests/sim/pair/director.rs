@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
+use lvsmon::engine::desired::RealServerView;
 use lvsmon::engine::desk::{DeskAction, DeskNote, Errand, WishDesk};
 use lvsmon::engine::event::{Action, Event, PeerTold, TableLook, TableOutcome};
 use lvsmon::engine::saved::{Record, Saved};
-use lvsmon::lvs::{ServerWish, Table};
+use lvsmon::lvs::{RealServerKey, ServerWish, Table, VirtualServiceKey};
 use lvsmon::model::{HostName, Model};
 use lvsmon::pair::talk::{EventId, Heard, Own, StampedWish, Talk, Word};
 use lvsmon::pair::{Answers, Beat, Contact, Hearing, Lease, Pulse, SaidRole, Speak, Speaking};
@@ -309,7 +310,7 @@ impl Director {
 
     /// A kernel that refuses nothing has only the real servers of the file, as nobody else writes
     /// it. Those that leave may be all that serves where the kernel was not seen yet, or not all
-    /// are checked: they stay as found until then, and are not forgotten.
+    /// are checked: they stay as found until then, or as an operator wishes, and are not forgotten.
     pub(super) fn nobody_is_left_behind(&self) {
         let desired = self.engine.desired();
         let model = self.engine.model();
@@ -323,10 +324,17 @@ impl Director {
                 let host = HostName::new(&server.0.ip().to_string());
                 let is_named = named.contains(&(&host, server.0.port()));
                 let wish = desired.get(key).and_then(|it| it.servers.get(server));
-                let may_stay = is_named || wish == Some(&ServerWish::AsFound);
+                let stays = wish == Some(&ServerWish::AsFound);
+                let may_stay = is_named || stays || self.is_wished(*key, *server);
                 assert!(may_stay, "{server} of {key} is left behind: {wish:?}");
             }
         }
+    }
+
+    fn is_wished(&self, key: VirtualServiceKey, server: RealServerKey) -> bool {
+        let mut views = self.engine.real_servers().into_iter();
+        let is_it = |it: &RealServerView| (it.virtual_service, it.server) == (key, Some(server));
+        views.any(|it| is_it(&it) && it.manual.is_some())
     }
 
     /// Somebody sets the wall clock.
