@@ -469,6 +469,7 @@ impl Engine {
                     tripped,
                     answers: self.bindings.answers(),
                     is_early: self.early.begins(id),
+                    told: Arc::default(),
                     former: Vec::new(),
                 };
                 self.take_report(now, going, report, actions);
@@ -482,6 +483,7 @@ impl Engine {
             return;
         };
         self.note_unlooked(&going, &report);
+        self.overtakes_former(&going);
         match going.purpose {
             Purpose::Slot => self.take_report(now, going, report, actions),
             Purpose::Recheck | Purpose::Trip | Purpose::Witness => {

@@ -64,7 +64,7 @@ impl Latest {
     }
 
     /// Whether a host was checked by itself since this began.
-    pub(super) fn is_later(&self, id: ServiceId, host: &HostName, began: Began) -> bool {
+    pub(super) fn is_later(&self, id: ServiceId, host: &HostName, began: &Began) -> bool {
         let word = self.0.get(&(id, host.clone()));
         word.is_some_and(|word| began.run.is_some_and(|run| run < word.run))
     }
@@ -134,7 +134,7 @@ impl Engine {
         let had_tripped = going.tripped.contains(&host);
         going.checked.insert(host.clone());
         let is_known = self.tripwires.is_tripped(id, &host) || self.is_beside(id, &host);
-        if is_known || self.latest.is_later(id, &host, began) {
+        if is_known || self.latest.is_later(id, &host, &began) {
             return;
         }
         match verdict {
@@ -279,7 +279,8 @@ impl Engine {
     /// The hosts of which a report has the latest word.
     pub(super) fn latest_of(&self, going: &Going, found: &[HostState]) -> Vec<HostState> {
         let id = going.service;
-        let is_latest = |one: &&HostState| !self.latest.is_later(id, &one.host, going.began());
+        let began = going.began();
+        let is_latest = |one: &&HostState| !self.latest.is_later(id, &one.host, &began);
         found.iter().filter(is_latest).cloned().collect()
     }
 

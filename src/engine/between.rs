@@ -186,11 +186,13 @@ impl Engine {
         let found = self.latest_of(going, &self.found(id, report, &going.hosts));
         let mut withdraws = false;
         if !self.mode(id).is_frozen() && !verdict::is_blind(report) {
-            let mut opinions = self.weighed(now, id, &found, going.began());
+            let mut opinions = self.weighed(now, id, &found, &going.began());
             if self.is_of_all(going) {
+                let is_about_whole = self.is_about_whole(id, &found, &going.began());
                 let whole = match report.ended.exit() {
                     0 => Opinion::Good,
-                    _ => Opinion::Bad(verdict::service_reason(report)),
+                    _ if is_about_whole => Opinion::Bad(verdict::service_reason(report)),
+                    _ => Opinion::Unknown,
                 };
                 opinions.insert(Part::Whole, whole);
             }
@@ -262,13 +264,13 @@ impl Engine {
         let good: Vec<HostState> = good.cloned().collect();
         if !self.mode(id).is_frozen() {
             if going.purpose.is_slot() {
-                let verdicts = self.verdicts(id, found, going.began());
+                let verdicts = self.verdicts(id, found, &going.began());
                 self.weigh(now, (id, AlertKind::Failure), &good, &verdicts);
                 let (ruling, reason) = (Ruling::Blind, Reason::Witness);
                 let failed = &mut self.bindings;
-                actions.extend(failed.failed(now, id, ruling, &verdicts, reason));
+                actions.extend(failed.failed(now, id, ruling, &verdicts, Some(reason)));
             } else {
-                let opinions = self.weighed(now, id, &good, going.began());
+                let opinions = self.weighed(now, id, &good, &going.began());
                 self.bindings.rechecked(id, &opinions, actions);
             }
         }
@@ -281,7 +283,7 @@ impl Engine {
         now: Now,
         id: ServiceId,
         found: &[HostState],
-        began: Began,
+        began: &Began,
     ) -> BTreeMap<Part, Opinion> {
         let verdicts = self.verdicts(id, found, began);
         self.weigh(now, (id, AlertKind::Failure), found, &verdicts);
@@ -337,7 +339,7 @@ impl Engine {
         let id = going.service;
         let mut withdraws = false;
         let refused = HostVerdict::Down(Reason::Refused);
-        let said = self.verdicts(id, found, going.began()).into_iter();
+        let said = self.verdicts(id, found, &going.began()).into_iter();
         let surely = said.filter(|(host, said)| *said == refused && going.tripped.contains(host));
         let surely: BTreeMap<Part, Opinion> = surely
             .map(|(host, _)| (Part::Host(host), Opinion::Surely(Reason::Refused)))

@@ -205,7 +205,8 @@ impl Bindings {
     }
 
     /// A failing report of a service. `hosts` has an entry for each member that was checked;
-    /// `service_reason` is what a binding with `-R` says as its reason.
+    /// `reason` is what a binding with `-R` says as its reason, none where the report says nothing
+    /// of the service as a whole.
     ///
     /// A failure counts while the gate is open, and opens it when the alert rules pass (D3).
     /// What is good about a host in a failing report counts at once: the rules of alerts hold
@@ -216,13 +217,14 @@ impl Bindings {
         service: ServiceId,
         ruling: Ruling,
         hosts: &BTreeMap<HostName, HostVerdict>,
-        service_reason: Reason,
+        reason: Option<Reason>,
     ) -> Vec<Action> {
         let mut actions = Vec::new();
         if !self.judges.contains_key(&service) {
             return actions;
         }
-        let apart = self.set_apart((service, HostVerdict::Down(service_reason)), hosts);
+        let said = reason.map_or(HostVerdict::Unknown(Reason::NoHostNamed), HostVerdict::Down);
+        let apart = self.set_apart((service, said), hosts);
         let hosts = apart.hosts.as_ref();
         let nowhere = hosts.keys();
         let nowhere = nowhere.filter(|host| self.leads_nowhere(service, host));
@@ -253,10 +255,10 @@ impl Bindings {
                 judge.heard(&part);
             }
         };
-        match whole {
-            Whole::Counts => fail(judge, Part::Whole, service_reason),
-            Whole::AtNoServer => _ = judge.heard(&Part::Whole),
-            Whole::Changing => {}
+        match (whole, reason) {
+            (Whole::Counts, Some(reason)) => fail(judge, Part::Whole, reason),
+            (Whole::AtNoServer, _) => _ = judge.heard(&Part::Whole),
+            (Whole::Counts, None) | (Whole::Changing, _) => {}
         }
         let mut good = Vec::new();
         let mut unclear = 0;
@@ -280,10 +282,9 @@ impl Bindings {
             actions.push(unclear_note(service, unclear, !judge.bindings.is_empty()));
         }
         is_news |= self.latch(now, service, &bad, &mut actions);
-        let whole = match (ruling, whole) {
-            (Ruling::Passed | Ruling::HeldBack, Whole::Counts) => Opinion::Bad(service_reason),
-            (Ruling::Blind, _) | (_, Whole::Changing | Whole::AtNoServer) => Opinion::Unknown,
-        };
+        let counts = whole == Whole::Counts && ruling != Ruling::Blind;
+        let reason = reason.filter(|_| counts);
+        let whole = reason.map_or(Opinion::Unknown, Opinion::Bad);
         let mut sections = self.count_report(service, whole, hosts, &mut actions);
         sections.extend(apart.keys);
         self.heard(service, is_news, sections, &mut actions);

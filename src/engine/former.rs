@@ -83,6 +83,19 @@ impl Engine {
         !is_at_it && mine.len() < BESIDE_MAX && self.may_start(now, id)
     }
 
+    /// A check ended: where it looked at an address to which its name leads again, one that began
+    /// before, while it led elsewhere, has nothing more to say.
+    pub(super) fn overtakes_former(&mut self, going: &Going) {
+        let (id, bindings, began) = (going.service, &self.bindings, going.began());
+        let running = self.running.values_mut();
+        for it in running.filter(|it| it.purpose == Purpose::Former && it.service == id) {
+            let is_there = |host| bindings.is_there(id, host, began.there(host));
+            if it.run < going.run && it.hosts.iter().any(is_there) {
+                it.former.clear();
+            }
+        }
+    }
+
     /// A check of such an address ended.
     pub(super) fn former_ended(
         &mut self,
@@ -164,8 +177,10 @@ impl Engine {
     /// has another one since.
     fn found_at_former(&self, going: &Going, report: &Report) -> Vec<HostState> {
         let bindings = &self.bindings;
-        let is_there =
-            |one: &HostState| bindings.addresses_of(going.service, &one.host) == going.former;
+        let is_there = |one: &HostState| {
+            let known = bindings.addresses_of(going.service, &one.host);
+            !known.is_empty() && known == going.former
+        };
         let found = self.found(going.service, report, &going.hosts);
         let mut found: Vec<HostState> = found.into_iter().filter(is_there).collect();
         let there: Vec<String> = going.former.iter().map(ToString::to_string).collect();

@@ -3,8 +3,9 @@
 //! Kept until its report came, and with a report that waits for a witness. What is run: `call`.
 //! What follows from its end: `report`, `between`, `beside`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::engine::event::{Action, Purpose, Run, RunId};
@@ -28,25 +29,37 @@ pub(super) struct Going {
     pub(super) answers: u64,
     /// It was brought forward so that people are told at once.
     pub(super) is_early: bool,
+    /// Where it was told that the names among its hosts lead, and goes.
+    pub(super) told: Arc<BTreeMap<HostName, Lead>>,
     /// The addresses that it looks at, where its host's name leads elsewhere ([`Purpose::Former`]).
     pub(super) former: Vec<IpAddr>,
 }
 
 /// When a report began, to tell it from later news.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Began {
     /// The run that it is of; none of a trap or the lack of one, than which nothing is later.
     pub(super) run: Option<RunId>,
     /// How many answers of name servers had been heard.
     pub(super) answers: u64,
+    /// Where it went, of names that lead where it was told.
+    pub(super) told: Arc<BTreeMap<HostName, Lead>>,
+}
+
+impl Began {
+    /// The addresses that it is about, of a name where that is certain.
+    pub(super) fn there(&self, host: &HostName) -> &[IpAddr] {
+        self.told.get(host).map_or(&[], Lead::known)
+    }
 }
 
 impl Going {
     /// When it began.
-    pub(super) const fn began(&self) -> Began {
+    pub(super) fn began(&self) -> Began {
         Began {
             run: Some(self.run),
             answers: self.answers,
+            told: Arc::clone(&self.told),
         }
     }
 }
@@ -70,6 +83,10 @@ impl Engine {
             | Purpose::Beside
             | Purpose::Witness => Vec::new(),
         };
+        let told = match self.bindings.goes_where_told(run.service) {
+            true => Arc::new(run.leads.clone()),
+            false => Arc::default(),
+        };
         let is_early = run.purpose.is_slot() && self.early.begins(run.service);
         if run.purpose.is_slot() {
             self.bindings.looks(run.service, run.id);
@@ -85,6 +102,7 @@ impl Engine {
             tripped,
             answers: self.bindings.answers(),
             is_early,
+            told,
             former,
         };
         run.tell = self.tell_of(&run);

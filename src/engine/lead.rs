@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::engine::event::{HostVerdict, Purpose, Report, Resolved, Run};
-use crate::engine::going::Going;
+use crate::engine::going::{Began, Going};
+use crate::engine::state::HostState;
 use crate::lead::Lead;
 use crate::model::{HostName, ServiceId};
 use crate::time::{Mono, Now};
@@ -101,7 +102,7 @@ impl Engine {
         if going.purpose == Purpose::Former {
             return;
         }
-        let (id, answers) = (going.service, going.answers);
+        let (id, answers, began) = (going.service, going.answers, going.began());
         for one in self.found(id, report, &going.hosts) {
             let (bindings, host) = (&self.bindings, &one.host);
             let was_nowhere = match one.verdict {
@@ -112,7 +113,7 @@ impl Engine {
                 HostVerdict::Up => false,
                 HostVerdict::Unknown(_) => continue,
             };
-            if was_nowhere || bindings.began_to_change(id, host, answers) {
+            if was_nowhere || self.was_elsewhere(id, host, &began) {
                 self.owed.unlooked.insert((id, one.host));
             } else if going.purpose.is_slot() || !bindings.changes(id, host) {
                 self.owed.unlooked.remove(&(id, one.host));
@@ -120,14 +121,33 @@ impl Engine {
         }
     }
 
+    /// Whether a check that began then may have looked at another server than the one to which the
+    /// name of a host leads now.
+    pub(super) fn was_elsewhere(&self, id: ServiceId, host: &HostName, began: &Began) -> bool {
+        self.bindings.led_elsewhere(id, host, began.answers)
+            && !self.bindings.is_there(id, host, began.there(host))
+    }
+
+    /// Whether a failing report is about the service as a whole: not where all that failed are
+    /// hosts whose names lead, or led when it began, elsewhere than to their real servers.
+    pub(super) fn is_about_whole(&self, id: ServiceId, hosts: &[HostState], began: &Began) -> bool {
+        let is_elsewhere = |host: &HostName| {
+            self.bindings.changes(id, host) || self.was_elsewhere(id, host, began)
+        };
+        let failed = hosts.iter().filter(|it| it.verdict != HostVerdict::Up);
+        let mut failed = failed.peekable();
+        began.run.is_none() || failed.peek().is_none() || failed.any(|it| !is_elsewhere(&it.host))
+    }
+
     /// Names were looked up, `before` so many answers had been heard. What is found where a name
     /// leads from now on lets the changed address enter, and the one of before may be dead: the
-    /// next slot may be an hour away.
+    /// next slot may be an hour away. Where it leads back, a failure of the other address stands
+    /// for as long.
     pub(super) fn note_where(&mut self, now: Now, answers: &[Resolved], before: u64) {
         for Resolved { host, .. } in answers {
-            let changing = self.bindings.judges_of_changed(host, before);
-            let changing = changing.into_iter().map(|id| (id, host.clone()));
-            self.owed.unlooked.extend(changing);
+            let turned = self.bindings.judges_of_turned(host, before);
+            let turned = turned.into_iter().map(|id| (id, host.clone()));
+            self.owed.unlooked.extend(turned);
         }
         let (bindings, waiting) = (&self.bindings, &self.owed.waiting);
         let answered = waiting

@@ -69,7 +69,7 @@ impl Engine {
         let is_blind = verdict::is_blind(&heard.report);
         let text = EventText::of(heard.report);
 
-        self.begin_behind_its_end(now, id, heard.began, actions);
+        self.begin_behind_its_end(now, id, &heard.began, actions);
         let number = self.number_of_outage(id, now);
         let state = &mut self.states[id.index()];
         let was = state.status;
@@ -110,18 +110,19 @@ impl Engine {
         if self.bindings.decides(id) && !self.mode(id).is_frozen() {
             // What says nothing about any server takes none out of the table, whatever the
             // alert rules say: a monitor that went missing must not empty it.
-            let ruling = if is_blind {
-                Ruling::Blind
-            } else {
-                decision.ruling
+            let ruling = match is_blind {
+                true => Ruling::Blind,
+                false => decision.ruling,
             };
-            let mut verdicts = self.verdicts(id, &hosts, heard.began);
+            let mut verdicts = self.verdicts(id, &hosts, &heard.began);
             if heard.kind == AlertKind::TrapTimeout {
                 // Nobody spoke of these, and where no trap came yet they are decided without.
                 verdicts.retain(|_, verdict| !matches!(verdict, HostVerdict::Unknown(_)));
             }
             self.weigh(now, (id, heard.kind), &hosts, &verdicts);
-            actions.extend(self.bindings.failed(now, id, ruling, &verdicts, reason));
+            let is_about_whole = self.is_about_whole(id, &hosts, &heard.began);
+            let whole = is_about_whole.then_some(reason);
+            actions.extend(self.bindings.failed(now, id, ruling, &verdicts, whole));
         }
         let may_wait = heard.kind == AlertKind::Failure && !heard.is_early && !is_blind;
         let known = (previous, memory.as_deref());
@@ -131,8 +132,7 @@ impl Engine {
             actions.push(record(service, &ahead, now));
         }
         self.call_alerts(now, &happening, decision, actions);
-        let summary = text.summary(Status::Fail);
-        self.remember_hosts(now, id, &hosts, &summary, Weighs::Fully);
+        self.remember_hosts(now, id, &hosts, &text.summary(Status::Fail), Weighs::Fully);
         let state = &mut self.states[id.index()];
         state.set_text(text);
         actions.push(record(service, state, now));
@@ -172,11 +172,11 @@ impl Engine {
         &self,
         id: ServiceId,
         hosts: &[HostState],
-        began: Began,
+        began: &Began,
     ) -> BTreeMap<HostName, HostVerdict> {
         let mut verdicts = state::verdicts(hosts);
         verdicts.retain(|host, verdict| {
-            let is_elsewhere = self.bindings.led_elsewhere(id, host, began.answers);
+            let is_elsewhere = self.was_elsewhere(id, host, began);
             let is_nowhere = match *verdict {
                 HostVerdict::Down(reason) => {
                     let bindings = &self.bindings;
@@ -298,7 +298,7 @@ impl Engine {
             ) => {}
         }
         let hosts = state::hosts_of(&heard.report, &heard.hosts, service);
-        let verdicts = self.verdicts(id, &hosts, heard.began);
+        let verdicts = self.verdicts(id, &hosts, &heard.began);
         if !self.mode(id).is_frozen() {
             self.weigh(now, (id, heard.kind), &hosts, &verdicts);
         }

@@ -212,6 +212,7 @@ impl Engine {
             began: Began {
                 run: None,
                 answers: self.bindings.answers(),
+                told: Arc::default(),
             },
             is_early: false,
             intended,

@@ -61,28 +61,23 @@ impl Bindings {
         self.addresses.led_elsewhere(host, &families, answers)
     }
 
-    /// Whether the address of a name changed that is this service's to judge, after so many answers
-    /// had been heard: what a check found that began then is not about the changed one.
-    pub(crate) fn began_to_change(
-        &self,
-        service: ServiceId,
-        host: &HostName,
-        answers: Tick,
-    ) -> bool {
-        self.changes(service, host) && self.led_elsewhere(service, host, answers)
+    /// The services whose to judge the address of a name is that began to lead elsewhere, or back,
+    /// after so many answers had been heard.
+    pub(crate) fn judges_of_turned(&self, host: &HostName, answers: Tick) -> BTreeSet<ServiceId> {
+        let led_elsewhere =
+            |family| (self.addresses).led_elsewhere(host, &BTreeSet::from([family]), answers);
+        let families = [Family::V4, Family::V6].into_iter();
+        let turned = families.filter(|&family| led_elsewhere(family));
+        let judges = turned.flat_map(|family| self.all_parts_about(host, family));
+        let judges: BTreeSet<ServiceId> = judges.map(|(service, _)| service).collect();
+        let turned = |&id: &ServiceId| self.led_elsewhere(id, host, answers);
+        judges.into_iter().filter(turned).collect()
     }
 
-    /// The services whose to judge the address of a name is that changed after so many answers had
-    /// been heard.
-    pub(crate) fn judges_of_changed(&self, host: &HostName, answers: Tick) -> BTreeSet<ServiceId> {
-        if !self.addresses.is_any_changing() {
-            return BTreeSet::new();
-        }
-        let families = [Family::V4, Family::V6].into_iter();
-        let judges = families.flat_map(|family| self.all_parts_about(host, family));
-        let judges: BTreeSet<ServiceId> = judges.map(|(service, _)| service).collect();
-        let changed = |&id: &ServiceId| self.began_to_change(id, host, answers);
-        judges.into_iter().filter(changed).collect()
+    /// Whether a check that was told to look at these addresses looked at the real server that a
+    /// name stands for, and the name leads there now.
+    pub(crate) fn is_there(&self, service: ServiceId, host: &HostName, told: &[IpAddr]) -> bool {
+        !told.is_empty() && !self.changes(service, host) && self.addresses_of(service, host) == told
     }
 
     /// Whether a name that is this service's to judge had an address before a restart, and nobody
@@ -214,10 +209,22 @@ impl Bindings {
     }
 
     /// A name leads elsewhere in this family since this answer: half a streak of its checks was
-    /// about the address of before, and no check follows that would complete it.
+    /// about the address of before. It goes on where checks of that very address do; else none
+    /// follows that would complete it.
     pub(super) fn forget_streaks(&mut self, host: &HostName, family: Family) {
         for (service, part) in self.section_parts_about(host, family) {
-            if self.is_elsewhere(service, &part) {
+            if self.is_elsewhere(service, &part) && !self.looks_at_former(service, host) {
+                self.sections.tally.begin_anew(service, part);
+            }
+        }
+    }
+
+    /// The changed address of a name has entered in this family: whatever was counted before was
+    /// about the one that left.
+    fn begin_streaks_anew(&mut self, host: &HostName, family: Family) {
+        for (service, part) in self.section_parts_about(host, family) {
+            let members = &self.model.hostgroup(service).members;
+            if part != Part::Whole || members.iter().all(|it| it.host == *host) {
                 self.sections.tally.begin_anew(service, part);
             }
         }
@@ -242,6 +249,7 @@ impl Bindings {
             let mut parts = self.parts_about(&host, family);
             parts.retain(|part| self.addresses.was_good(&host, family, part));
             good.extend(parts);
+            self.begin_streaks_anew(&host, family);
             for (service, giving) in self.addresses.change(&host, family) {
                 let tally = &mut self.sections.tally;
                 keys.extend(tally.give(service, &host, |_| Some(giving)));

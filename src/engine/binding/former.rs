@@ -60,6 +60,12 @@ impl Bindings {
         counts && monitor.is_some_and(can_look)
     }
 
+    /// Whether the checks of a service go where they are told that names lead.
+    pub(crate) fn goes_where_told(&self, service: ServiceId) -> bool {
+        let monitor = self.model.service(service).monitor.as_deref();
+        monitor.is_some_and(goes_where_told)
+    }
+
     /// What becomes of the address of before of a name.
     pub(super) fn care_for_former(&self, host: &HostName, family: Family) -> Former {
         let mut judges = self.all_parts_about(host, family);
@@ -113,9 +119,12 @@ impl Bindings {
 
 /// Whether a monitor checks single hosts, where it is told that their names lead.
 fn can_look(monitor: &MonitorCommand) -> bool {
-    let goes_where_told = match &monitor.program {
+    goes_where_told(monitor) && call::checks_single_hosts(monitor)
+}
+
+fn goes_where_told(monitor: &MonitorCommand) -> bool {
+    match &monitor.program {
         MonitorProgram::Native(options) => options.goes_where_told(),
         MonitorProgram::Executable(_) | MonitorProgram::Missing(_) => false,
-    };
-    goes_where_told && call::checks_single_hosts(monitor)
+    }
 }

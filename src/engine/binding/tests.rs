@@ -238,7 +238,9 @@ impl Farm {
 
     fn failing(&mut self, service: &str, down: &str, ruling: Ruling) {
         let (now, id, hosts) = (self.now(), self.id(service), self.report(service, down));
-        let actions = self.bindings.failed(now, id, ruling, &hosts, Reason::Exit);
+        let actions = self
+            .bindings
+            .failed(now, id, ruling, &hosts, Some(Reason::Exit));
         self.perform(actions);
     }
 
@@ -796,7 +798,7 @@ fn makes_news(bindings: &mut Bindings, id: ServiceId, _: u32) {
         let actions = if is_good {
             bindings.succeeded(id, &none)
         } else {
-            bindings.failed(now, id, Ruling::Passed, &none, Reason::Exit)
+            bindings.failed(now, id, Ruling::Passed, &none, Some(Reason::Exit))
         };
         assert!(actions.contains(&Action::ApplyTable), "{actions:?}");
     }
@@ -809,7 +811,7 @@ fn a_verdict_looks_at_the_real_servers_of_its_own_service_only() {
         looked_at_by_a_farm(" -B op", |bindings, id, _| {
             let (none, now) = (BTreeMap::new(), fixture::at(1.0));
             bindings.succeeded(id, &none);
-            bindings.failed(now, id, Ruling::Passed, &none, Reason::Exit);
+            bindings.failed(now, id, Ruling::Passed, &none, Some(Reason::Exit));
         }),
         2 * 1000
     );
@@ -824,7 +826,7 @@ fn the_whole_is_surveyed_only_when_its_withdrawal_begins_or_ends() {
             id,
             Ruling::Passed,
             &BTreeMap::new(),
-            Reason::Exit,
+            Some(Reason::Exit),
         );
     };
     assert_eq!(looked_at_by_a_farm(" -B -D", fails), 1000);

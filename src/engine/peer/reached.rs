@@ -219,7 +219,7 @@ impl Engine {
         &mut self,
         now: Now,
         id: ServiceId,
-        began: Began,
+        began: &Began,
         actions: &mut Vec<Action>,
     ) {
         let state = &self.states[id.index()];

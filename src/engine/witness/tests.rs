@@ -805,6 +805,7 @@ fn a_good_run_says_nothing_of_the_address_that_the_name_has_left() {
                 tripped: BTreeSet::new(),
                 answers: 0,
                 is_early: false,
+                told: Arc::default(),
                 former: Vec::new(),
             },
             Report {

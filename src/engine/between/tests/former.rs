@@ -12,10 +12,15 @@ const REFUSED: HostVerdict = HostVerdict::Down(Reason::Refused);
 impl Play {
     /// `w1` and an address, judged by a section that takes two failures in a row for one.
     fn of_names() -> Self {
+        Self::of_names_with(2)
+    }
+
+    /// The same with so many failures in a row.
+    fn of_names_with(fall: u32) -> Self {
         let hosts = ["w1", "10.1.0.9"];
         let mut model = fixture::model_of(vec![wired()], &hosts);
         let mut both = section(&hosts);
-        both.counts.fall = NonZeroU32::new(2).unwrap();
+        both.counts.fall = NonZeroU32::new(fall).unwrap();
         model.virtual_services.push(both);
         let mut play = Self::new(model);
         play.look();
@@ -465,12 +470,133 @@ fn failures_go_on_being_counted_where_a_name_led_before() {
     assert!(play.is_in("10.1.0.1"), "once is not twice");
     let began = play.now.mono;
     play.leads("w1", "10.1.0.2");
-    play.end_former(REFUSED);
-    play.end(&["w1"]);
-    let again = play.wait_for_former();
-    assert_eq!(again.since(began), std::time::Duration::from_millis(500));
+    assert_eq!(play.now.mono, began);
     play.end_former(REFUSED);
     assert!(!play.is_in("10.1.0.1") && play.is_in("10.1.0.9"));
+}
+
+#[test]
+fn a_count_of_failures_goes_on_whichever_way_the_name_leads() {
+    let mut play = Play::of_names_with(5);
+    play.wait();
+    play.end(&["w1"]);
+    play.leads("w1", "10.1.0.2");
+    play.end_former(REFUSED);
+    play.end(&["w1"]);
+    play.wait_for_former();
+    play.end_former(REFUSED);
+    // Back: the next one comes at once, and those behind it as often as the section asks for.
+    play.leads("w1", "10.1.0.1");
+    let going = play.going.as_ref().expect("at once");
+    assert_eq!(going.purpose, Purpose::Slot);
+    assert_eq!(play.goes_to(), "10.1.0.1");
+    let began = play.now.mono;
+    play.end(&["w1"]);
+    assert!(play.is_in("10.1.0.1"), "four are not five");
+    let again = play.wait();
+    assert_eq!(again.since(began), std::time::Duration::from_millis(500));
+    assert_eq!(play.going.as_ref().unwrap().purpose, Purpose::Recheck);
+    play.end(&["w1"]);
+    assert!(!play.is_in("10.1.0.1") && play.is_in("10.1.0.9"));
+}
+
+#[test]
+fn a_name_that_turns_with_each_answer_keeps_no_dead_server_in() {
+    let mut play = Play::of_names_with(4);
+    for turn in 0..3 {
+        play.leads("w1", ["10.1.0.2", "10.1.0.1"][turn % 2]);
+        while !play.beside.is_empty() {
+            play.end_former(REFUSED);
+        }
+        play.end(&["w1"]);
+        assert!(play.is_in("10.1.0.1"), "{turn}");
+    }
+    play.leads("w1", "10.1.0.1");
+    play.end(&["w1"]);
+    assert!(!play.is_in("10.1.0.1") && play.is_in("10.1.0.9"));
+}
+
+#[test]
+fn what_was_counted_where_a_name_led_before_is_no_count_of_where_it_leads_now() {
+    let mut play = Play::of_names();
+    play.wait();
+    play.end(&["w1"]);
+    play.leads("w1", "10.1.0.2");
+    play.end(&[]);
+    assert!(play.is_in("10.1.0.2"));
+    play.end_former(REFUSED);
+    play.check(&["w1"]);
+    assert!(play.is_in("10.1.0.2"), "once is not twice");
+    play.check(&["w1"]);
+    assert!(!play.is_in("10.1.0.2"));
+}
+
+#[test]
+fn a_check_counts_where_it_went_though_the_name_led_elsewhere_meanwhile() {
+    let mut play = Play::of_names();
+    play.wait();
+    play.leads("w1", "10.1.0.2");
+    play.leads("w1", "10.1.0.1");
+    play.end(&["w1"]);
+    assert!(play.going.is_none(), "it has looked where the name leads");
+    assert!(play.is_in("10.1.0.1"), "once is not twice");
+    play.check(&["w1"]);
+    assert!(!play.is_in("10.1.0.1"));
+}
+
+#[test]
+fn a_failure_at_another_address_is_none_of_a_service_as_a_whole_either() {
+    let alone = LINES.replace(" 10.1.0.9\n", "\n");
+    let mut play = Play::of_file(&alone.replace("10.0.0.3:80\n", "10.0.0.3:80 -R w1\n"));
+    play.leads("w1", "10.1.0.2");
+    assert_eq!(play.goes_to(), "10.1.0.2");
+    play.leads("w1", "10.1.0.1");
+    play.end(&["w1"]);
+    assert!(play.is_in("10.1.0.1"));
+    assert_eq!(play.goes_to(), "10.1.0.1");
+    play.end(&["w1"]);
+    assert!(!play.is_in("10.1.0.1"));
+}
+
+#[test]
+fn a_name_that_leads_back_is_looked_at_at_once() {
+    let mut play = Play::of_names();
+    let slot = play.wait();
+    play.end(&[]);
+    play.leads("w1", "10.1.0.2");
+    play.end_former(UP);
+    play.end(&["w1"]);
+    let failed = |play: &Play| play.engine.states[0].status == Status::Fail;
+    assert!(failed(&play));
+    play.leads("w1", "10.1.0.1");
+    assert_eq!(play.goes_to(), "10.1.0.1");
+    play.end(&[]);
+    assert!(!failed(&play));
+    // The grid stays, and the same answer again is no news.
+    play.leads("w1", "10.1.0.1");
+    assert!(play.going.is_none());
+    assert_eq!(play.wait().since(slot), seconds(60));
+    // A check that had begun before the name led back is none of where it leads now.
+    play.leads("w1", "10.1.0.2");
+    play.end(&[]);
+    assert!(play.is_in("10.1.0.1"), "it began there");
+    assert_eq!(play.goes_to(), "10.1.0.2");
+    play.leads("w1", "10.1.0.1");
+    play.end(&["w1"]);
+    assert_eq!(play.goes_to(), "10.1.0.1");
+    play.end(&[]);
+    assert!(play.going.is_none());
+}
+
+#[test]
+fn a_check_that_began_before_the_name_led_back_has_no_last_word() {
+    let mut play = Play::of_names_with(1);
+    play.leads("w1", "10.1.0.2");
+    play.end(&["w1"]);
+    play.leads("w1", "10.1.0.1");
+    play.end(&[]);
+    play.end_former(REFUSED);
+    assert!(play.is_in("10.1.0.1"), "it was good since");
 }
 
 impl Play {

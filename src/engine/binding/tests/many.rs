@@ -189,7 +189,13 @@ fn effort_of_failed_ones(count: usize, says: &str) -> u64 {
     for verdict in verdicts.values_mut().skip(count / 2) {
         *verdict = HostVerdict::Down(reason);
     }
-    bindings.failed(at(1.0), ServiceId(0), Ruling::Passed, &verdicts, reason);
+    bindings.failed(
+        at(1.0),
+        ServiceId(0),
+        Ruling::Passed,
+        &verdicts,
+        Some(reason),
+    );
     assert_eq!(serving(&bindings), count / 2);
     crate::effort::visits(|| look(&mut bindings, &Table::default()))
 }
@@ -226,7 +232,13 @@ fn effort_of_telling(count: usize, failed: usize) -> [u64; 2] {
     for verdict in verdicts.values_mut().take(failed) {
         *verdict = HostVerdict::Down(reason);
     }
-    bindings.failed(at(1.0), ServiceId(0), Ruling::Passed, &verdicts, reason);
+    bindings.failed(
+        at(1.0),
+        ServiceId(0),
+        Ruling::Passed,
+        &verdicts,
+        Some(reason),
+    );
     let mut withdrawn = WithdrawnServers::new();
     let told = crate::effort::visits(|| withdrawn = bindings.withdrawn());
     assert_eq!(withdrawn.len(), failed);

@@ -158,11 +158,13 @@ fn min_live_puts_no_failed_server_in_before_the_others_are_judged() {
         HostVerdict::Down(Reason::Timeout),
     )]);
     let web = story.farm().id("web/http");
-    let actions =
-        story
-            .farm()
-            .bindings
-            .failed(fixture::at(0.0), web, Ruling::Passed, &one, Reason::Timeout);
+    let actions = story.farm().bindings.failed(
+        fixture::at(0.0),
+        web,
+        Ruling::Passed,
+        &one,
+        Some(Reason::Timeout),
+    );
     story.farm().perform(actions);
     story.settles("");
     assert_eq!(story.served_by(), None);

@@ -121,7 +121,7 @@ fn a_server_that_fails_for_another_reason_has_that_one_over_a_restart_too() {
     let down = HostVerdict::Down(Reason::Refused);
     hosts.insert(HostName::new("10.1.0.2"), down);
     let bindings = &mut story.farm().bindings;
-    let actions = bindings.failed(now, web, Ruling::Passed, &hosts, Reason::Exit);
+    let actions = bindings.failed(now, web, Ruling::Passed, &hosts, Some(Reason::Exit));
     story.farm().perform(actions);
     assert_eq!(story.withdrawal("10.1.0.2"), (since, Reason::Refused));
     story.restarts("");
