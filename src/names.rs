@@ -222,6 +222,20 @@ impl Names {
     /// The name does not exist (for a minute, where it had an answer), or no server answered and no
     /// earlier answer is known; or it has no address of the family that is looked for.
     pub async fn lookup(&self, host: &str) -> Result<Answer, NameError> {
+        self.lookup_for(host, PATIENCE).await
+    }
+
+    /// As [`Names::lookup`], for one whose first answer is to be that of the name servers: an old
+    /// one at hand does not end the look-up. Within 10 s.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn lookup_to_its_end(&self, host: &str) -> Result<Answer, NameError> {
+        self.lookup_for(host, LOOKUP_MAX).await
+    }
+
+    async fn lookup_for(&self, host: &str, patience: Duration) -> Result<Answer, NameError> {
         if let Some(literal) = literal(host) {
             return Ok(Answer {
                 addresses: vec![literal],
@@ -237,7 +251,7 @@ impl Names {
                 kept_because: None,
             });
         }
-        let mut answer = self.lookup_all(host).await?;
+        let mut answer = self.lookup_all(host, patience).await?;
         if let Some(lead) = lead {
             answer.addresses = lead.of(answer.addresses);
         }
@@ -255,8 +269,9 @@ impl Names {
         Ok(answer)
     }
 
-    /// All addresses of a name that is no literal.
-    async fn lookup_all(&self, host: &str) -> Result<Answer, NameError> {
+    /// All addresses of a name that is no literal; where an old answer is at hand it is waited for
+    /// so long.
+    async fn lookup_all(&self, host: &str, for_new: Duration) -> Result<Answer, NameError> {
         let name = files::normal(host);
         let error = |why: &str| NameError {
             name: host.to_owned(),
@@ -274,7 +289,7 @@ impl Names {
             Known::Asked(waiter) => waiter,
         };
         let Waiter { done, patience } = waiter;
-        let ended = timeout(patience, self.inner.ended(&name, done))
+        let ended = timeout(patience.max(for_new), self.inner.ended(&name, done))
             .await
             .is_ok();
         let why = if ended {

@@ -151,7 +151,12 @@ async fn keep_fresh(
     let is_address = host.as_str().parse::<IpAddr>().is_ok();
     let mut told: Option<Result<Vec<IpAddr>, String>> = None;
     loop {
-        let (answer, pause) = match names.lookup(host.as_str()).await {
+        // What is remembered of an earlier life the engine knows: it waits for an answer.
+        let found = match told {
+            None => names.lookup_to_its_end(host.as_str()).await,
+            Some(_) => names.lookup(host.as_str()).await,
+        };
+        let (answer, pause) = match found {
             Ok(answer) => {
                 let mut addresses = answer.addresses;
                 addresses.sort_unstable();

@@ -91,6 +91,7 @@ impl Engine {
         if !self.owed.unlooked.is_empty()
             && !bindings.leads_nowhere(id, &host)
             && !bindings.changes(id, &host)
+            && !bindings.is_unsure(id, &host)
         {
             self.owed.unlooked.remove(&(id, host));
         }
@@ -106,6 +107,9 @@ impl Engine {
         for one in self.found(id, report, &going.hosts) {
             let (bindings, host) = (&self.bindings, &one.host);
             let was_nowhere = match one.verdict {
+                HostVerdict::Down(_) | HostVerdict::Unknown(_) if bindings.is_unsure(id, host) => {
+                    true
+                }
                 HostVerdict::Down(reason) => {
                     bindings.leads_nowhere(id, host)
                         || bindings.may_have_looked_nowhere(id, host, reason, answers)
@@ -128,11 +132,19 @@ impl Engine {
             && !self.bindings.is_there(id, host, began.there(host))
     }
 
+    /// Whether what a check found bad may be about another server than that of before a restart. A
+    /// trap comes from the machine itself.
+    pub(super) fn is_unsure(&self, id: ServiceId, host: &HostName, began: &Began) -> bool {
+        began.run.is_some() && self.bindings.is_unsure(id, host)
+    }
+
     /// Whether a failing report is about the service as a whole: not where all that failed are
-    /// hosts whose names lead, or led when it began, elsewhere than to their real servers.
+    /// hosts whose names lead, or led when it began, elsewhere than to their real servers, or may.
     pub(super) fn is_about_whole(&self, id: ServiceId, hosts: &[HostState], began: &Began) -> bool {
         let is_elsewhere = |host: &HostName| {
-            self.bindings.changes(id, host) || self.was_elsewhere(id, host, began)
+            self.bindings.changes(id, host)
+                || self.was_elsewhere(id, host, began)
+                || self.is_unsure(id, host, began)
         };
         let failed = hosts.iter().filter(|it| it.verdict != HostVerdict::Up);
         let mut failed = failed.peekable();
@@ -166,7 +178,10 @@ impl Engine {
     /// when it ends.
     pub(super) fn look_where_they_lead(&mut self, now: Now) {
         let found = self.owed.unlooked.iter();
-        let found = found.filter(|(id, host)| !self.bindings.leads_nowhere(*id, host));
+        let bindings = &self.bindings;
+        let is_known =
+            |id, host| !bindings.leads_nowhere(id, host) && !bindings.is_unsure(id, host);
+        let found = found.filter(|(id, host)| is_known(*id, host));
         let behind: BTreeSet<ServiceId> = found.map(|&(id, _)| id).collect();
         self.check_at_once(now, &behind);
     }

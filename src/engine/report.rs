@@ -181,6 +181,7 @@ impl Engine {
                 HostVerdict::Down(reason) => {
                     let bindings = &self.bindings;
                     bindings.may_have_looked_nowhere(id, host, reason, began.answers)
+                        || self.is_unsure(id, host, began)
                 }
                 HostVerdict::Up | HostVerdict::Unknown(_) => false,
             };

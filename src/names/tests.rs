@@ -354,6 +354,23 @@ fn an_address_of_an_earlier_life_serves_only_while_no_server_answers() {
 }
 
 #[test]
+fn who_waits_for_the_end_of_a_look_up_is_given_no_old_answer_before() {
+    let place = Place::new(SILENT);
+    run(async {
+        let names = place.names();
+        names.remember("web7.test", "10.0.0.99".parse().unwrap());
+        let others = async {
+            let kept = names.lookup("web7.test").await;
+            place.server.manner.store(ANSWERS, SeqCst);
+            kept
+        };
+        let (kept, fresh) = tokio::join!(others, names.lookup_to_its_end("web7.test"));
+        assert_eq!(addresses(&kept), ["10.0.0.99"]);
+        assert_eq!(addresses(&fresh), ["10.0.0.7", "fd00::7"]);
+    });
+}
+
+#[test]
 fn a_denial_between_two_answers_costs_nothing() {
     let place = Place::new(ANSWERS);
     run(async {

@@ -88,6 +88,15 @@ impl Bindings {
         awaited.any(|it| !self.families_of(service, &it.host).is_empty())
     }
 
+    /// Whether nobody knows where a check of this service looked that failed: a program looks its
+    /// names up itself, and where this one leads that had an address before a restart, name servers
+    /// have not said yet.
+    pub(crate) fn is_unsure(&self, service: ServiceId, host: &HostName) -> bool {
+        self.addresses.is_unanswered(host)
+            && !self.goes_where_told(service)
+            && !self.families_of(service, host).is_empty()
+    }
+
     /// Whether a name never had an address that is this service's to judge.
     pub(super) fn is_addressless(&self, service: ServiceId, host: &HostName) -> bool {
         let families = self.families_of(service, host);

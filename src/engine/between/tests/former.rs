@@ -643,6 +643,81 @@ fn the_first_check_after_a_restart_goes_where_names_lead_by_then() {
     assert_eq!(play.goes_to(), "10.1.0.3");
 }
 
+impl Play {
+    /// A file in words, whose name `w1` led somewhere and was good before a restart.
+    fn of_file_restarted(text: &str) -> Self {
+        let (model, _) = config::load_text(text).unwrap();
+        let mut play = Self::new(model);
+        play.look();
+        play.leads("w1", "10.1.0.1");
+        play.check(&[]);
+        assert!(play.is_in("10.1.0.1"));
+        let mut play = play.restarted();
+        play.look();
+        play
+    }
+
+    /// Whether the host is wanted out of the table.
+    fn is_out(&self, host: &str) -> bool {
+        let servers = self.engine.desired().values().flat_map(|it| &it.servers);
+        let mut out = servers.filter(|(_, wish)| matches!(wish, ServerWish::Out));
+        out.any(|(server, _)| server.0.ip().to_string() == host)
+    }
+}
+
+/// What only a section keeps, judged by a program: it looks its names up itself.
+const PROGRAM: &str = "hostgroup web w1 10.1.0.9\n\nwatch web\n service s\n  interval 60s\n  \
+                       monitor plugin.monitor /bin/true\n\nvirtual 10.0.0.3:80\n real web\n \
+                       service web:s\n";
+
+#[test]
+fn a_program_that_ran_ahead_of_the_first_answer_takes_nobody_out() {
+    let program = LINES.replace("tcp.monitor -p 80", "plugin.monitor /bin/true");
+    let held_back = program.replace("period\n", "period\n   alertevery 1h\n");
+    let alone = program.replace(" 10.1.0.9\n", "\n");
+    let whole = alone.replace("10.0.0.3:80\n", "10.0.0.3:80 -R w1\n");
+    let fails = "no server answers";
+    for file in [PROGRAM, &program, &held_back, &whole] {
+        for answer in ["10.1.0.2", "10.1.0.1", fails] {
+            let what = format!("{answer}: {file}");
+            let mut play = Play::of_file_restarted(file);
+            play.check(&["w1"]);
+            assert!(!play.is_out("10.1.0.1"), "{what}");
+            assert!(play.going.is_none(), "{what}");
+            if answer == fails {
+                let (host, answer) = (HostName::new("w1"), Err(fails.to_owned()));
+                play.tell(Event::Resolved(vec![Resolved { host, answer }]));
+            } else {
+                play.leads("w1", answer);
+            }
+            assert!(play.going.is_some(), "at once {what}");
+            play.end(&["w1"]);
+            assert_eq!(play.is_out("10.1.0.1"), answer != "10.1.0.2", "{what}");
+            assert!(play.going.is_none(), "{what}");
+        }
+    }
+}
+
+#[test]
+fn what_a_program_found_counts_once_the_first_answer_confirms_it() {
+    let whole = PROGRAM.replace(" 10.1.0.9", "");
+    for (file, answer, is_out) in [
+        (PROGRAM, "10.1.0.1", true),
+        (PROGRAM, "10.1.0.2", false),
+        (&whole, "10.1.0.2", false),
+    ] {
+        let mut play = Play::of_file_restarted(file);
+        play.wait();
+        play.leads("w1", answer);
+        play.end(&["w1"]);
+        assert_eq!(play.is_out("10.1.0.1"), is_out, "{answer}: {file}");
+    }
+    // Of others it says what it found.
+    let mut play = Play::of_file_restarted(PROGRAM);
+    play.check(&["w1", "10.1.0.9"]);
+    assert!(!play.is_out("10.1.0.1") && play.is_out("10.1.0.9"));
+}
+
 #[test]
 fn a_host_that_is_not_checked_brings_no_check_forward_for_ever() {
     let mut play = Play::of_names();
