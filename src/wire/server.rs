@@ -8,6 +8,7 @@
 //! |---|---|
 //! | what did a service say of it, and is that still being said | `said` |
 //! | why does such a verdict not change | `frozen` |
+//! | which services decide over it | `judges` |
 //! | how does it stand in its `virtual` section | `section` |
 //! | who gives it its weight | `weight` |
 //! | what does its drain wait for | `drain` |
@@ -21,6 +22,7 @@ mod drain;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod frozen;
+mod judges;
 mod look;
 mod said;
 mod section;
@@ -28,24 +30,23 @@ mod still_out;
 mod strangers;
 mod weight;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::effort::visit;
 use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, ServerRole, Withdrawal};
 use crate::engine::event::{Aim, HostVerdict, ManualWish, Miss, Reason, Status, TableOutcome};
 use crate::engine::manual::{DrainView, Drained, Effect, Heed, ManualView};
 use crate::engine::recent::About;
 use crate::lvs::{Command, RealServerKey, ServerWish, VirtualServiceKey, Weight};
-use crate::model::{BoundServers, Ends, HostName, ServiceId};
+use crate::model::{Ends, HostName, ServiceId};
 use crate::text;
 use crate::time::{Now, Readable, Wall};
 use crate::wire::contest::{self, ContestRow};
 pub use crate::wire::held_up::HeldUpRow;
 pub use crate::wire::server::drain::WaitsFor;
+use crate::wire::server::judges::judges;
 pub use crate::wire::server::look::{LastRow, LookRow};
 use crate::wire::server::said::kept_since;
 pub use crate::wire::server::said::{NAME_HOSTS, SaidRow, last_reports};
@@ -363,38 +364,6 @@ pub(super) fn operator(
         }),
         gives_way: view.heed == Heed::GivesWay,
     }
-}
-
-/// The services that decide over a real server, in file order: not those of another one at its
-/// address, with another port. A server may be in thousands of virtual services, and each is asked
-/// about: no look at all the others here.
-fn judges(engine: &Engine, view: &RealServerView) -> Vec<ServiceId> {
-    let model = engine.model();
-    let is_meant = |host: &HostName, port: u16| {
-        let is_port = view
-            .server
-            .is_none_or(|RealServerKey(key)| key.port() == port);
-        is_port && view.hosts.contains(host)
-    };
-    let bound = engine.lines_of(view.virtual_service).filter(|binding| {
-        visit();
-        match &binding.real {
-            BoundServers::One { host, port } => is_meant(host, *port),
-            BoundServers::EachHost { port } => {
-                let members = &model.hostgroup(binding.service).members;
-                members.iter().any(|member| is_meant(&member.host, *port))
-            }
-        }
-    });
-    let bound = bound.map(|binding| binding.service);
-    let section = engine.section(view.virtual_service);
-    let servers = section.into_iter().flat_map(|section| &section.servers);
-    let declared = servers
-        .inspect(|_| visit())
-        .filter(|server| is_meant(&server.host, server.port))
-        .flat_map(|server| server.judges.iter().map(|judge| judge.service));
-    let all: BTreeSet<ServiceId> = bound.chain(declared).collect();
-    all.into_iter().collect()
 }
 
 fn check(engine: &Engine, view: &RealServerView, id: ServiceId) -> Option<CheckRow> {

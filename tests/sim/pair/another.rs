@@ -24,9 +24,9 @@ impl World {
     /// hear of an end may go on under that number, and no end follows on that. Who could not hear
     /// of the later one tells the earlier one behind it, which only it has seen. Who told of one
     /// and stood still with that may go on with it behind a later one of the other director, which
-    /// did not know that anybody was told. What ended on the director that does not speak, and fails
-    /// again on the one that speaks before that has found it good, is told the end of later. Of a number that only a director told which died with
-    /// that, nobody knows that it was told.
+    /// did not know that anybody was told. What ended on the director that does not speak, and
+    /// fails again on the one that speaks before that has found it good, is told the end of later.
+    /// Of a number that only a director told which died with that, nobody knows that it was told.
     pub(super) fn nothing_is_told_as_another(&self) {
         let mut open: BTreeMap<&str, Open<'_>> = BTreeMap::new();
         let (mut over, mut late) = (BTreeMap::new(), BTreeSet::new());

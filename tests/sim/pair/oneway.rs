@@ -147,8 +147,8 @@ impl World {
 
     /// When nothing happened for a while and both directors hear each other, of all that people
     /// were told of and that does not go on they were told the end, and nothing about it is held:
-    /// but for what fails again on the director that speaks, and for what only a director told which
-    /// died with that: nobody knows of it.
+    /// but for what fails again on the director that speaks, and for what only a director told
+    /// which died with that: nobody knows of it.
     pub(super) fn what_was_told_has_its_end(&self) {
         let Some(changed) = self.one_way.changed else {
             return;
