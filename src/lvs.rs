@@ -365,6 +365,18 @@ impl Command {
             | Self::DeleteServer(key, _) => *key,
         }
     }
+
+    /// The real server that it puts in, with its virtual service.
+    pub(crate) const fn added(&self) -> Option<(VirtualServiceKey, RealServerKey)> {
+        match self {
+            Self::AddServer(key, server, _) => Some((*key, *server)),
+            Self::AddService(..)
+            | Self::EditService(..)
+            | Self::EditServer(..)
+            | Self::DeleteService(_)
+            | Self::DeleteServer(..) => None,
+        }
+    }
 }
 
 impl fmt::Display for Command {

@@ -433,7 +433,7 @@ impl Owned {
         let (mut deleted, mut added) = (BTreeSet::new(), BTreeSet::new());
         for command in outcome.applied.iter().inspect(|_| visit()) {
             deleted.extend(deletion(command));
-            added.extend(addition(command));
+            added.extend(command.added());
         }
         for (&key, service) in &mut self.services {
             if !service.is_leaving() {
@@ -487,18 +487,6 @@ const fn deletion(command: &Command) -> Option<(VirtualServiceKey, Option<RealSe
         | Command::EditService(..)
         | Command::AddServer(..)
         | Command::EditServer(..) => None,
-    }
-}
-
-/// What a command puts into the table.
-const fn addition(command: &Command) -> Option<(VirtualServiceKey, RealServerKey)> {
-    match command {
-        Command::AddServer(key, server, _) => Some((*key, *server)),
-        Command::AddService(..)
-        | Command::EditService(..)
-        | Command::EditServer(..)
-        | Command::DeleteService(_)
-        | Command::DeleteServer(..) => None,
     }
 }
 

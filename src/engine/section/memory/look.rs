@@ -11,40 +11,51 @@ use crate::effort::visit;
 use crate::engine::event::{Action, Contested, TableOutcome};
 use crate::engine::section::differing::differing;
 use crate::engine::section::wanted::{ServerRole, on_failure};
-use crate::lvs::{Desired, RealServerKey, ServerWish, Table, VirtualServiceKey, Weight};
+use crate::lvs::{Command, Desired, RealServerKey, ServerWish, Table, VirtualServiceKey, Weight};
 use crate::model::{DeclaredService, HostName, Model, OnFailure};
 use crate::time::{Mono, Now};
 
 /// The kernel's table at a look, and what was wanted then.
 type Look<'a> = (&'a Table, &'a Desired);
 
+/// Real servers that were put in before a look, with their virtual services.
+type Added = BTreeSet<(VirtualServiceKey, RealServerKey)>;
+
 impl SectionState {
     /// Takes note where others emptied the section between two looks: who was in without a verdict
-    /// is to come back, and nobody else. `lacks` tells of a real server without an address, as
-    /// which a stranger counts: where the only one goes, nobody was found.
-    fn empties(&mut self, key: VirtualServiceKey, looks: [Look<'_>; 2], lacks: bool) -> bool {
+    /// is to come back, and nobody else. Whom we have put back since (`added`) was not left there.
+    /// `lacks` tells of a real server without an address, as which a stranger counts: where the
+    /// only one goes, nobody was found.
+    fn empties(
+        &mut self,
+        key: VirtualServiceKey,
+        looks: [Look<'_>; 2],
+        added: &Added,
+        lacks: bool,
+    ) -> bool {
         let [before, (table, wanted)] = looks;
-        let is_theirs = |table: &Table| lacks && takes_clients(table, key);
-        let is_filled = is_filled(table, wanted, key) || is_theirs(table);
-        if self.found != Found::Filled || is_filled {
+        let own = wanted.get(&key).map(|it| &it.servers);
+        let counts = |it: &RealServerKey| lacks || own.is_some_and(|own| own.contains_key(it));
+        let mut left = serving(table, key).filter(counts);
+        if self.found != Found::Filled || left.any(|it| !added.contains(&(key, it))) {
             return false;
         }
         let is_as_found = |desired: &Desired, server: &RealServerKey| {
             let wish = desired.get(&key).and_then(|it| it.servers.get(server));
             wish == Some(&ServerWish::AsFound)
         };
-        let taken = before.0.get(&key).into_iter().flat_map(|it| &it.servers);
-        let taken = taken.filter(|(_, found)| found.weight > Weight(0));
-        let taken = taken.map(|(&server, _)| server);
         // What was wanted otherwise at either look was no one else's doing.
-        let taken = taken.filter(|it| is_as_found(before.1, it) && is_as_found(wanted, it));
+        let taken = serving(before.0, key)
+            .filter(|it| is_as_found(before.1, it) && is_as_found(wanted, it));
         let taken: BTreeSet<RealServerKey> = taken.collect();
         if !taken.is_empty() {
             self.put_in.extend(taken);
             return true;
         }
         let mut roles = self.roles.values();
-        let is_emptied = is_theirs(before.0) && roles.all(|role| *role == ServerRole::AsFound);
+        let is_empty = !serving(table, key).any(|it| counts(&it));
+        let is_theirs = lacks && takes_clients(before.0, key);
+        let is_emptied = is_empty && is_theirs && roles.all(|role| *role == ServerRole::AsFound);
         if is_emptied {
             self.found = Found::Empty { since: Mono::ZERO };
         }
@@ -76,7 +87,7 @@ impl Sections {
         changed.extend(self.look_at_new(now, lacks));
         changed.extend(self.take_contests(outcome));
         changed.extend(self.drained(model, (actual, outcome), &address, now, actions));
-        changed.extend(self.found_otherwise(before, lacks));
+        changed.extend(self.found_otherwise(before, &outcome.applied, lacks));
         changed
     }
 
@@ -132,6 +143,7 @@ impl Sections {
     fn found_otherwise(
         &mut self,
         before: Option<(Arc<Table>, Arc<Desired>)>,
+        applied: &[Command],
         lacks: impl Fn(&SectionState) -> bool,
     ) -> BTreeSet<VirtualServiceKey> {
         let mut changed = BTreeSet::new();
@@ -160,13 +172,15 @@ impl Sections {
             keys.extend(differing(&wanted_before, wanted, |then, now| then == now));
         }
         let looks = [(&*table_before, &*wanted_before), (&**table, &**wanted)];
+        let applied = applied.iter().inspect(|_| visit());
+        let added: Added = applied.filter_map(Command::added).collect();
         for key in keys {
             visit();
             let Some(state) = self.states.get_mut(&key) else {
                 continue;
             };
             let lacks = lacks(state);
-            changed.extend(state.empties(key, looks, lacks).then_some(key));
+            changed.extend(state.empties(key, looks, &added, lacks).then_some(key));
         }
         changed
     }
@@ -225,14 +239,17 @@ fn draining(section: &DeclaredService) -> BTreeSet<(&HostName, u16)> {
     drain.map(|it| (&it.host, it.port)).collect()
 }
 
-/// Whether at least one real server of the virtual service is in, with a weight above 0. Strangers
-/// are nobody's.
+/// The real servers of the virtual service that are in, with a weight above 0.
+fn serving(table: &Table, key: VirtualServiceKey) -> impl Iterator<Item = RealServerKey> + '_ {
+    let servers = table.get(&key).into_iter().flat_map(|it| &it.servers);
+    let serving = servers.filter(|(_, found)| found.weight > Weight(0));
+    serving.map(|(&server, _)| server)
+}
+
+/// Whether at least one of them is in. Strangers are nobody's.
 fn is_filled(table: &Table, wanted: &Desired, key: VirtualServiceKey) -> bool {
-    let (Some(entry), Some(wanted)) = (table.get(&key), wanted.get(&key)) else {
-        return false;
-    };
-    let mut servers = entry.servers.iter();
-    servers.any(|(server, found)| found.weight > Weight(0) && wanted.servers.contains_key(server))
+    let own = wanted.get(&key).map(|it| &it.servers);
+    own.is_some_and(|own| serving(table, key).any(|it| own.contains_key(&it)))
 }
 
 /// Whether the name of a real server of the section has no address.
@@ -250,9 +267,5 @@ fn has_addressless(
 
 /// Whether any real server of the virtual service is in, with a weight above 0.
 fn takes_clients(table: &Table, key: VirtualServiceKey) -> bool {
-    let servers = table
-        .get(&key)
-        .into_iter()
-        .flat_map(|it| it.servers.values());
-    servers.into_iter().any(|found| found.weight > Weight(0))
+    serving(table, key).next().is_some()
 }

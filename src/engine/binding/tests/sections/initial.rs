@@ -198,3 +198,66 @@ fn who_is_put_in_for_want_of_others_stays_in() {
         }
     }
 }
+
+impl Story {
+    /// A good report that speaks of these only.
+    fn finds_good(&mut self, hosts: &[&str]) {
+        let up = hosts.iter().map(|it| (HostName::new(it), HostVerdict::Up));
+        let up: BTreeMap<HostName, HostVerdict> = up.collect();
+        self.farm().now();
+        let web = self.farm().id("web/http");
+        let actions = self.farm().bindings.succeeded(web, &up);
+        self.farm().perform(actions);
+    }
+
+    fn loses(&mut self, host: &str) {
+        let entry = self.kernel.get_mut(&VS.parse().unwrap()).unwrap();
+        entry.servers.remove(&rs(host)).unwrap();
+    }
+}
+
+#[test]
+fn who_was_found_in_comes_back_with_those_that_are_put_back() {
+    // While verdicts are waited for, and where none is to come.
+    for seconds in [1.0, 9_000.0] {
+        for emptied in [Table::new(), kernel(&[]), kernel(&[("10.1.0.7", 1)])] {
+            let mut story = Story::found("keep", kernel(&FIVE));
+            story.finds_good(&["10.1.0.1"]);
+            story.waits(seconds, "1=5 2=5 3=5");
+            let strangers = match servers(&emptied).as_str() {
+                "7=1" => " 7=1",
+                _ => "",
+            };
+            // Its look comes behind the repair.
+            story.kernel = emptied;
+            story.settles(&format!("1=5 2=5 3=5{strangers}"));
+        }
+    }
+    // A stranger counts as the server of a name without an address.
+    let hosts = "10.1.0.1,10.1.0.2,w3";
+    let lines = [
+        format!("web/http {hosts}"),
+        format!("virtual {VS} web/http {hosts}"),
+    ];
+    let mut story = Story {
+        farm: Some(Farm::new(&lines.each_ref().map(String::as_str))),
+        kernel: kernel(&FIVE),
+    };
+    story.looks();
+    story.finds_good(&["10.1.0.1"]);
+    story.settles("1=5 2=5 3=5");
+    story.kernel = kernel(&[]);
+    story.settles("1=5 2=5");
+}
+
+#[test]
+fn who_was_found_in_and_goes_alone_stays_out() {
+    let mut story = Story::found("", kernel(&FIVE));
+    story.finds_good(&["10.1.0.1"]);
+    story.settles("1=5 2=5 3=5");
+    story.loses("10.1.0.2");
+    story.settles("1=5 3=5");
+    // Nor when the one that we keep goes, too.
+    story.loses("10.1.0.1");
+    story.settles("1=5 3=5");
+}
