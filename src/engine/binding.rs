@@ -60,6 +60,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::engine::binding::staying::Missing;
 use crate::engine::desired::{HeldUntil, RealServerView, Survey, service};
 use crate::engine::event::{
     Action, HostVerdict, Note, Reason, Resolved, SectionNews, ServerChange, TableOutcome,
@@ -356,7 +357,7 @@ impl Bindings {
         let is_named = |key| named.contains_key(&key);
         let (model, sections, addresses) = (&self.model, &self.sections, &self.addresses);
         let grounds = &self.grounds;
-        let is_held = |key: VirtualServiceKey| {
+        let missing = |key: VirtualServiceKey| {
             let section = sections.section(model, key);
             let leads_nowhere = |host| addresses.current(host, key.family()).is_none();
             let mut servers = section.into_iter().flat_map(|it| &it.servers);
@@ -366,15 +367,16 @@ impl Bindings {
                 fallback.is_some_and(|it| leads_nowhere(&it.host))
             };
             let state = sections.state(key);
-            servers.any(|it| leads_nowhere(&it.host))
-                || state.is_some_and(|it| match it.found {
-                    Found::Unseen => is_fallback_missing(),
-                    Found::Empty { .. } | Found::Filled => it.held.is_some(),
-                })
-                || grounds.get(&key).is_some_and(|it| it.held.is_some())
+            let is_unseen = state.is_some_and(|it| it.found == Found::Unseen);
+            let is_held = !is_unseen && state.is_some_and(|it| it.held.is_some())
+                || grounds.get(&key).is_some_and(|it| it.held.is_some());
+            match servers.any(|it| leads_nowhere(&it.host)) || is_held {
+                true => Some(Missing::Server),
+                false => (is_unseen && is_fallback_missing()).then_some(Missing::Fallback),
+            }
         };
         let owned = &mut self.owned;
-        let mut keys = owned.table_seen(outcome, is_named, is_held, &mut actions);
+        let mut keys = owned.table_seen(outcome, is_named, missing, &mut actions);
         keys.extend(self.sections_saw(outcome, &mut actions));
         self.decide(&keys, &mut actions);
         self.manual.seen(outcome);
@@ -524,7 +526,7 @@ impl Bindings {
                     key,
                     &survey,
                     self.owned.is_made(key),
-                    (self.owned.staying(key), held.as_ref()),
+                    (self.owned.wishes(key), held.as_ref()),
                     |server, wish| self.manual.over((key, server), wish),
                 );
                 self.say_changes(key, &survey, (&wanted, &BTreeMap::new()), actions);

@@ -16,7 +16,7 @@ use crate::engine::event::Action;
 use crate::engine::saved::Saved;
 use crate::engine::section::count::Past;
 use crate::lvs::VirtualServiceKey;
-use crate::model::{BoundServers, Ends, HostName, Model, ServiceId, ServiceNames};
+use crate::model::{BoundServers, DeclaredService, Ends, HostName, Model, ServiceId, ServiceNames};
 use crate::time::{Mono, Now, Wall};
 
 /// Prefix of the journal keys of this file.
@@ -131,6 +131,7 @@ impl Bindings {
         self.judges = carried.into_iter().collect();
         actions.extend(self.adopt(now, &past));
         self.leave_behind(&found_in, new_id);
+        self.let_go_of_what_was_held(&old_model, &mut actions);
         let entries = self.all_operator_entries();
         for (entry, latch) in old_latches {
             let moved = new_id(entry.service).map(|service| Entry {
@@ -151,6 +152,36 @@ impl Bindings {
         self.decide(&keys, &mut actions);
         self.advance_wishes(now, &mut actions);
         actions
+    }
+
+    /// What stayed for names stays for those of this file only: not where its words are other ones
+    /// than before and all have addresses.
+    fn let_go_of_what_was_held(&mut self, old_model: &Model, actions: &mut Vec<Action>) {
+        let words = |section: &DeclaredService| -> BTreeSet<(HostName, u16)> {
+            let servers = section.servers.iter().map(|it| (it.host.clone(), it.port));
+            let fallback = section.fallback.iter().map(|it| (it.host.clone(), it.port));
+            servers.chain(fallback).collect()
+        };
+        let model = Arc::clone(&self.model);
+        let sections = model.virtual_services.iter();
+        let held = sections.filter(|section| self.owned.has_held(section.key));
+        let held: Vec<&DeclaredService> = held.collect();
+        if held.is_empty() {
+            return;
+        }
+        let old: BTreeMap<VirtualServiceKey, &DeclaredService> = old_model
+            .virtual_services
+            .iter()
+            .map(|it| (it.key, it))
+            .collect();
+        for section in held {
+            let now = words(section);
+            let leads = |host| self.addresses.current(host, section.key.family()).is_some();
+            let is_other = old.get(&section.key).is_none_or(|old| words(old) != now);
+            if is_other && now.iter().all(|(host, _)| leads(host)) {
+                self.owned.let_go(section.key, actions);
+            }
+        }
     }
 
     /// `reset` without `keepstate`: nothing was ever said of any server, so each is as found

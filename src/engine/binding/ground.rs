@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::binding::Bindings;
 use crate::engine::binding::change::{Presence, server_change};
 use crate::engine::binding::owned::Owned;
+use crate::engine::binding::usual::Usual;
 use crate::engine::desired::{Claim, Stand, Survey, causes, is_in, server_wish, service_wish};
 use crate::engine::event::Action;
 use crate::engine::manual::EntryKey;
@@ -187,8 +188,8 @@ impl Bindings {
 /// Takes note of what its checks want of a real server, whatever operators wish.
 fn note_usual(owned: &mut Owned, entry: EntryKey, own: ServerWish, actions: &mut Vec<Action>) {
     match own {
-        ServerWish::In(settings) => owned.serves(entry, Some(settings), actions),
-        ServerWish::Out => owned.serves(entry, None, actions),
+        ServerWish::In(settings) => owned.serves(entry, Usual::Server(settings), actions),
+        ServerWish::Out => owned.serves(entry, Usual::Unknown, actions),
         ServerWish::AsFound => {}
     }
 }

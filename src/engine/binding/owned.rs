@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::effort::visit;
-use crate::engine::binding::staying::{Company, Sight, Staying};
+use crate::engine::binding::staying::{Company, Missing, Sight, Staying};
+use crate::engine::binding::usual::{Place, Usual};
 use crate::engine::event::{Action, TableOutcome};
 use crate::engine::manual::Effect;
 use crate::engine::saved::Saved;
+use crate::engine::section::wanted::Leaving;
 use crate::lvs::{
     Command, RealServer, RealServerKey, ServerWish, TableEntry, VirtualServiceKey, Weight,
 };
@@ -26,6 +28,38 @@ pub(super) struct Owned {
     services: BTreeMap<VirtualServiceKey, OwnedService>,
     /// The kernel's table was read since the start.
     is_seen: bool,
+    /// Since the latest look that could be read.
+    applied: Applied,
+}
+
+/// What our own repair has done to the table.
+#[derive(Debug, Default)]
+struct Applied {
+    added: BTreeSet<(VirtualServiceKey, RealServerKey)>,
+    /// A virtual service alone is one that was deleted as a whole.
+    deleted: BTreeSet<(VirtualServiceKey, Option<RealServerKey>)>,
+}
+
+impl Applied {
+    fn add(&mut self, commands: &[Command]) {
+        for command in commands.iter().inspect(|_| visit()) {
+            self.deleted.extend(deletion(command));
+            self.added.extend(command.added());
+        }
+    }
+
+    /// Whether this real server is gone by it.
+    fn has_deleted(&self, key: VirtualServiceKey, server: RealServerKey) -> bool {
+        let deleted = &self.deleted;
+        deleted.contains(&(key, None)) || deleted.contains(&(key, Some(server)))
+    }
+
+    /// Whether a real server of this virtual service is.
+    fn has_deleted_of(&self, key: VirtualServiceKey) -> bool {
+        let mut of = self.deleted.range((key, None)..);
+        of.find(|(_, server)| server.is_some())
+            .is_some_and(|(of, _)| *of == key)
+    }
 }
 
 /// What is owned of one virtual service.
@@ -47,23 +81,24 @@ impl OwnedService {
     }
 
     /// What leaves stays for now: takes note of how the kernel has it; whether some of it is
-    /// wanted otherwise then. `is_first` tells of the first look since the start, `is_added` of a
-    /// real server that was put in before this look.
+    /// wanted otherwise then. `is_first` tells of the first look since the start; `applied` is what
+    /// our own repair did before this look.
     fn stays(
         &mut self,
         key: VirtualServiceKey,
         entry: Option<&TableEntry>,
-        (is_first, is_added): (bool, impl Fn(RealServerKey) -> bool),
+        (is_first, applied): (bool, &Applied),
+        missing: Missing,
         actions: &mut Vec<Action>,
     ) -> bool {
         let servers = || {
             let servers = entry.into_iter().flat_map(|entry| &entry.servers);
-            let servers = servers.filter(|&(&server, _)| !is_added(server));
+            let servers = servers.filter(|&(&server, _)| !applied.added.contains(&(key, server)));
             servers.map(|(_, found)| found)
         };
         let company = if is_first && servers().all(|found| found.weight == Weight(0)) {
             Company::AsWeLeave
-        } else if servers().next().is_none() {
+        } else if servers().next().is_none() && !applied.has_deleted_of(key) {
             Company::Nobody
         } else {
             Company::Others
@@ -75,7 +110,11 @@ impl OwnedService {
                 continue;
             };
             let found = entry.and_then(|it| it.servers.get(server));
-            is_news |= staying.follow(Sight { found, company });
+            is_news |= staying.follow(Sight {
+                found,
+                company,
+                missing,
+            });
             // Nobody is about to add it.
             *was_in &= found.is_some() || matches!(staying.wish(), ServerWish::In(_));
             if ownership.usual() != before {
@@ -100,9 +139,8 @@ enum Ownership {
     Declared {
         /// These words of it stand for it.
         hosts: BTreeSet<HostName>,
-        /// With what it serves while its checks find it good and nobody wishes anything; none
-        /// while they do not.
-        usual: Option<RealServer>,
+        /// With what it serves while nobody wishes anything.
+        usual: Usual,
     },
     /// No word does any more: out it goes.
     Leaving {
@@ -114,7 +152,7 @@ enum Ownership {
 }
 
 impl Ownership {
-    const fn usual(&self) -> Option<RealServer> {
+    const fn usual(&self) -> Usual {
         match self {
             Self::Declared { usual, .. } => *usual,
             Self::Leaving { staying, .. } => staying.usual(),
@@ -134,7 +172,8 @@ impl Ownership {
             virtual_service: key,
             server: Some(server),
             hosts,
-            usual,
+            usual: usual.settings(),
+            place: usual.place(),
             is_held,
         };
         super::record(named(key, Some(server)), Some(&saying))
@@ -163,6 +202,8 @@ struct Saying {
     /// See [`Ownership::Declared`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     usual: Option<RealServer>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    place: Place,
     /// While it is leaving: a name without an address has kept it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_held: bool,
@@ -182,16 +223,14 @@ impl Owned {
                         .iter()
                         .map(|host| HostName::new(host))
                         .collect();
+                    let usual = Usual::restored(saying.usual, saying.place);
                     let ownership = if saying.hosts.is_empty() {
                         Ownership::Leaving {
                             was_in: false,
-                            staying: Staying::new(saying.usual, saying.is_held),
+                            staying: Staying::new(usual, saying.is_held),
                         }
                     } else {
-                        Ownership::Declared {
-                            hosts,
-                            usual: saying.usual,
-                        }
+                        Ownership::Declared { hosts, usual }
                     };
                     service.servers.insert(server, ownership);
                 }
@@ -264,13 +303,21 @@ impl Owned {
     }
 
     /// The same, with what is wanted of each while it stays for a name without an address.
-    pub(super) fn staying(
+    pub(super) fn wishes(
         &self,
         key: VirtualServiceKey,
     ) -> impl Iterator<Item = (RealServerKey, ServerWish)> + '_ {
+        self.staying(key).map(|(server, it)| (server, it.wish))
+    }
+
+    /// The same, with all that is known of each.
+    pub(super) fn staying(
+        &self,
+        key: VirtualServiceKey,
+    ) -> impl Iterator<Item = (RealServerKey, Leaving)> + '_ {
         let service = self.services.get(&key).into_iter();
         let leaving = service.flat_map(OwnedService::leaving);
-        leaving.map(|(server, staying)| (server, staying.wish()))
+        leaving.map(|(server, staying)| (server, staying.leaving()))
     }
 
     /// Whether a name without an address has kept one that must go.
@@ -302,6 +349,13 @@ impl Owned {
         }
     }
 
+    /// No name of a virtual service keeps any of those that must go from now on.
+    pub(super) fn let_go(&mut self, key: VirtualServiceKey, actions: &mut Vec<Action>) {
+        if self.has_held(key) {
+            self.hold(key, false, actions);
+        }
+    }
+
     /// What operators wish of those that must go, while they stay.
     pub(super) fn lay_wishes(
         &mut self,
@@ -316,12 +370,11 @@ impl Owned {
         }
     }
 
-    /// With what a real server of the file serves while nobody wishes anything of it; none where
-    /// its checks withdraw it.
+    /// With what a real server of the file serves while nobody wishes anything of it.
     pub(super) fn serves(
         &mut self,
         (key, server): (VirtualServiceKey, RealServerKey),
-        with: Option<RealServer>,
+        with: Usual,
         actions: &mut Vec<Action>,
     ) {
         let service = self.services.get_mut(&key);
@@ -402,7 +455,7 @@ impl Owned {
                 let before = service.servers.get(&server);
                 let declared = Ownership::Declared {
                     hosts: hosts.clone(),
-                    usual: before.and_then(Ownership::usual),
+                    usual: before.map(Ownership::usual).unwrap_or_default(),
                 };
                 actions.push(declared.record(key, server));
                 service.servers.insert(server, declared);
@@ -415,35 +468,31 @@ impl Owned {
     }
 
     /// Forgets what has left; answers with the virtual services it concerns. `is_named` tells
-    /// whether the file names a virtual service, `is_held` whether a name in it has no address: it
-    /// may lead to what has left, which is no new server then, and comes back where others emptied
-    /// the virtual service.
+    /// whether the file names a virtual service, `missing` whose name has no address in it: it may
+    /// lead to what has left, which is no new server then, and comes back where others emptied the
+    /// virtual service.
     pub(super) fn table_seen(
         &mut self,
         outcome: &TableOutcome,
         is_named: impl Fn(VirtualServiceKey) -> bool,
-        is_held: impl Fn(VirtualServiceKey) -> bool,
+        missing: impl Fn(VirtualServiceKey) -> Option<Missing>,
         actions: &mut Vec<Action>,
     ) -> BTreeSet<VirtualServiceKey> {
         let mut changed = BTreeSet::new();
+        self.applied.add(&outcome.applied);
         let Some(table) = outcome.table.read() else {
             return changed;
         };
         let is_first = !std::mem::replace(&mut self.is_seen, true);
-        let (mut deleted, mut added) = (BTreeSet::new(), BTreeSet::new());
-        for command in outcome.applied.iter().inspect(|_| visit()) {
-            deleted.extend(deletion(command));
-            added.extend(command.added());
-        }
+        let applied = std::mem::take(&mut self.applied);
         for (&key, service) in &mut self.services {
             if !service.is_leaving() {
                 continue;
             }
             visit();
             let entry = table.get(&key);
-            if is_held(key) {
-                let is_added = |server| added.contains(&(key, server));
-                if service.stays(key, entry, (is_first, is_added), actions) {
+            if let Some(missing) = missing(key) {
+                if service.stays(key, entry, (is_first, &applied), missing, actions) {
                     changed.insert(key);
                 }
                 continue;
@@ -455,9 +504,7 @@ impl Owned {
                 if entry.is_some_and(|entry| entry.servers.contains_key(&server)) {
                     return true;
                 }
-                let is_deleted =
-                    deleted.contains(&(key, None)) || deleted.contains(&(key, Some(server)));
-                if *was_in && !is_deleted {
+                if *was_in && !applied.has_deleted(key, server) {
                     *was_in = false;
                     return true;
                 }
@@ -497,6 +544,10 @@ fn sayings(saved: &Saved) -> impl Iterator<Item = Saying> + '_ {
         .filter_map(|(_, value)| serde_json::from_value(value.clone()).ok())
 }
 
+fn is_default(place: &Place) -> bool {
+    *place == Place::default()
+}
+
 /// Under which key it is in the journal.
 fn named(virtual_service: VirtualServiceKey, server: Option<RealServerKey>) -> String {
     match server {
@@ -512,6 +563,7 @@ fn record_made(virtual_service: VirtualServiceKey, is_made: bool) -> Action {
         server: None,
         hosts: Vec::new(),
         usual: None,
+        place: Place::Server,
         is_held: false,
     });
     super::record(named(virtual_service, None), saying.as_ref())
@@ -554,7 +606,7 @@ mod tests {
                 outcome.applied.push(Command::AddServer(key, server, to));
             }
             let visits = crate::effort::visits(|| {
-                owned.table_seen(&outcome, |_| true, |_| false, &mut Vec::new());
+                owned.table_seen(&outcome, |_| true, |_| None, &mut Vec::new());
             });
             assert_eq!(
                 visits,

@@ -4,15 +4,17 @@
 //! out but others and operators: what others emptied comes back, and so does what a wish, or our
 //! own exit, had taken away.
 
+use crate::engine::binding::usual::Usual;
 use crate::engine::manual::Effect;
+use crate::engine::section::wanted::Leaving;
 use crate::lvs::{RealServer, ServerWish, Weight};
 
 /// One such real server.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Staying {
     stay: Stay,
-    /// As the file had it while its checks found it good; none where they did not.
-    usual: Option<RealServer>,
+    /// With what it served while the file had it.
+    usual: Usual,
     /// A name without an address has kept it: it leaves when somebody takes its place.
     is_held: bool,
     /// It came back, and has served since.
@@ -39,6 +41,16 @@ enum Stay {
 pub(super) struct Sight<'a> {
     pub(super) found: Option<&'a RealServer>,
     pub(super) company: Company,
+    pub(super) missing: Missing,
+}
+
+/// Whose name has no address, so that it may lead to what stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// A real server's.
+    Server,
+    /// Only that of the fallback, of which nobody knows yet whether it is needed.
+    Fallback,
 }
 
 /// Who is with it in its virtual service.
@@ -54,7 +66,7 @@ pub(super) enum Company {
 }
 
 impl Staying {
-    pub(super) const fn new(usual: Option<RealServer>, is_held: bool) -> Self {
+    pub(super) const fn new(usual: Usual, is_held: bool) -> Self {
         Self {
             stay: Stay::AsFound,
             usual,
@@ -63,7 +75,7 @@ impl Staying {
         }
     }
 
-    pub(super) const fn usual(&self) -> Option<RealServer> {
+    pub(super) const fn usual(&self) -> Usual {
         self.usual
     }
 
@@ -85,8 +97,12 @@ impl Staying {
 
     /// What follows from a look; whether it is wanted otherwise from now on.
     pub(super) fn follow(&mut self, sight: Sight<'_>) -> bool {
-        let usual = self.usual.filter(|it| it.weight > Weight(0));
-        let usual = usual.filter(|_| sight.company == Company::AsWeLeave);
+        let may_return = match (self.usual, sight.missing) {
+            (Usual::Fallback(_), _) | (Usual::Server(_), Missing::Server) => true,
+            (Usual::Unknown | Usual::Failed, _) | (Usual::Server(_), Missing::Fallback) => false,
+        };
+        let usual = self.usual.settings().filter(|it| it.weight > Weight(0));
+        let usual = usual.filter(|_| may_return && sight.company == Company::AsWeLeave);
         let in_now = sight.found.filter(|found| found.weight > Weight(0));
         self.has_returned &= in_now.is_some();
         let (stay, is_news) = match (self.stay, in_now) {
@@ -102,12 +118,15 @@ impl Staying {
             }
             (Stay::Wished(effect, None), Some(found)) => (Stay::Wished(effect, Some(*found)), true),
             (Stay::AsFound | Stay::Seen(_), Some(found)) => (Stay::Seen(*found), false),
-            (Stay::Seen(settings), None) if sight.company != Company::Others => {
+            // Nobody puts one in that failed.
+            (Stay::Seen(settings), None)
+                if sight.company != Company::Others && self.usual != Usual::Failed =>
+            {
                 (Stay::Back(settings), true)
             }
             (Stay::Seen(_), None) => {
                 // Somebody took it out, or gave it weight 0, and nobody else: so it stays.
-                self.usual = None;
+                self.usual = Usual::Unknown;
                 (Stay::AsFound, false)
             }
             (Stay::AsFound, None) => match usual {
@@ -122,15 +141,27 @@ impl Staying {
     /// Operators wish this of it now.
     pub(super) const fn lay(&mut self, effect: Option<Effect>) {
         self.stay = match (effect, self.stay) {
-            (None, Stay::Wished(_, Some(settings))) => Stay::Back(settings),
-            (None, Stay::Wished(_, None)) => Stay::AsFound,
+            (None, Stay::Wished(_, Some(settings))) if !self.has_failed() => Stay::Back(settings),
+            (None, Stay::Wished(..)) => Stay::AsFound,
             (None, stay) => stay,
             (Some(effect), Stay::Wished(_, settings)) => Stay::Wished(effect, settings),
-            (Some(effect), Stay::AsFound) => Stay::Wished(effect, self.usual),
+            (Some(effect), Stay::AsFound) => Stay::Wished(effect, self.usual.settings()),
             (Some(effect), Stay::Seen(settings) | Stay::Back(settings)) => {
                 Stay::Wished(effect, Some(settings))
             }
         };
+    }
+
+    const fn has_failed(&self) -> bool {
+        matches!(self.usual, Usual::Failed)
+    }
+
+    /// What is known of it.
+    pub(super) const fn leaving(&self) -> Leaving {
+        Leaving {
+            wish: self.wish(),
+            has_failed: self.has_failed(),
+        }
     }
 
     /// What is wanted of it.

@@ -181,7 +181,7 @@ impl Farm {
             let owned = &self.bindings.owned;
             let over = |server, wish| self.bindings.manual.over((key, server), wish);
             let held = self.bindings.held_by_lines(key, &survey);
-            let leaving = (owned.staying(key), held.as_ref());
+            let leaving = (owned.wishes(key), held.as_ref());
             let whole = service(key, &survey, owned.is_made(key), leaving, over);
             assert_eq!(*wanted, whole, "{key}");
             let ground = survey

@@ -3,10 +3,64 @@
 //! Where the file does not name it any more and it stays, it comes back so behind a boot or our own
 //! exit, and at the end of a wish. See [`crate::engine::binding::staying`].
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::binding::Bindings;
 use crate::engine::event::Action;
 use crate::engine::section::wanted::{Health, Server, ServerRole, Wanted};
 use crate::lvs::{RealServer, VirtualServiceKey, Weight};
+
+/// With what it serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Usual {
+    /// It does not, or nobody knows.
+    #[default]
+    Unknown,
+    /// With this: its checks find it good, or it is in before its first verdict.
+    Server(RealServer),
+    /// With this, as the fallback, which is in.
+    Fallback(RealServer),
+    /// It failed: its checks withdraw it.
+    Failed,
+}
+
+/// The same in the journal, beside the settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Place {
+    #[default]
+    Server,
+    Fallback,
+    Failed,
+}
+
+impl Usual {
+    /// What the journal says.
+    pub(super) fn restored(settings: Option<RealServer>, place: Place) -> Self {
+        match (place, settings) {
+            (Place::Failed, _) => Self::Failed,
+            (Place::Server, Some(settings)) => Self::Server(settings),
+            (Place::Fallback, Some(settings)) => Self::Fallback(settings),
+            (Place::Server | Place::Fallback, None) => Self::Unknown,
+        }
+    }
+
+    pub(super) const fn place(self) -> Place {
+        match self {
+            Self::Unknown | Self::Server(_) => Place::Server,
+            Self::Fallback(_) => Place::Fallback,
+            Self::Failed => Place::Failed,
+        }
+    }
+
+    /// With what it serves; none where it does not.
+    pub(super) const fn settings(self) -> Option<RealServer> {
+        match self {
+            Self::Server(settings) | Self::Fallback(settings) => Some(settings),
+            Self::Unknown | Self::Failed => None,
+        }
+    }
+}
 
 impl Bindings {
     /// Takes note of it, for the fallback too.
@@ -27,21 +81,25 @@ impl Bindings {
         if let (Some(server), Some(fallback)) = (wanted.fallback, fallback)
             && let Some(is_in) = is_fallback_in(wanted.roles.get(&server).copied())
         {
-            let usual = is_in.then_some(fallback.settings);
+            let usual = match is_in {
+                true => Usual::Fallback(fallback.settings),
+                false => Usual::Unknown,
+            };
             self.owned.serves((key, server), usual, actions);
         }
     }
 }
 
-/// With what one serves in its role; none of all where that is as it was before.
-fn usual(server: &Server, role: Option<&ServerRole>) -> Option<Option<RealServer>> {
-    let is_in = match (server.health, role) {
-        (Health::Good, _) => server.given != Some(Weight(0)),
-        (Health::Withdrawn, _) => false,
-        (Health::Waiting | Health::Unheard, Some(ServerRole::InUntested)) => true,
+/// With what one serves in its role; none where that is as it was before.
+fn usual(server: &Server, role: Option<&ServerRole>) -> Option<Usual> {
+    Some(match (server.health, role) {
+        (Health::Good, _) if server.given == Some(Weight(0)) => Usual::Unknown,
+        (Health::Good, _) | (Health::Waiting | Health::Unheard, Some(ServerRole::InUntested)) => {
+            Usual::Server(server.settings)
+        }
+        (Health::Withdrawn, _) => Usual::Failed,
         (Health::Waiting | Health::Unheard, _) => return None,
-    };
-    Some(is_in.then_some(server.settings))
+    })
 }
 
 /// Whether the fallback is in, in its role; none where that is as it was before.

@@ -93,8 +93,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) fallback_wished: Option<Effect>,
     /// What is wanted of real servers that only `lvs.alert` lines name.
     pub(crate) others: BTreeMap<RealServerKey, ServerWish>,
-    /// Real servers that the file named before, with what is wanted of each while it stays.
-    pub(crate) leaving: BTreeMap<RealServerKey, ServerWish>,
+    /// Real servers that the file named before.
+    pub(crate) leaving: BTreeMap<RealServerKey, Leaving>,
     /// A name without an address has kept one of these.
     pub(crate) has_held: bool,
     /// One of these is back behind a wish, or behind others that had emptied the virtual service.
@@ -106,6 +106,15 @@ pub(crate) struct Facts<'a> {
     pub(crate) put_in: &'a BTreeSet<RealServerKey>,
     /// The real servers that the kernel had at the latest look.
     pub(crate) kernel: Option<&'a BTreeMap<RealServerKey, RealServer>>,
+}
+
+/// A real server that the file named before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Leaving {
+    /// What is wanted of it while it stays.
+    pub(crate) wish: ServerWish,
+    /// Its checks had withdrawn it.
+    pub(crate) has_failed: bool,
 }
 
 /// Why a real server of a section stands as it does.
@@ -214,6 +223,7 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
     let standings = standings(facts, is_open);
     let is_needed = live(&standings, declared).by == ServedBy::Fallback;
     let Live { kept, by } = live(&standings, reserve);
+    let spares = spares_failed(&standings, &kept, (by, reserve.min_live));
     let by = match (by, grace) {
         // The fallback is not needed yet: of the others nothing is known.
         (ServedBy::Nobody, Some(_)) => ServedBy::NobodyYet,
@@ -222,7 +232,7 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
     let mut due = opens.filter(|_| !is_over);
     let held = held(facts, by, (&standings, reserve));
     let mut wanted = Wanted {
-        service: frame(facts, held.as_ref()),
+        service: frame(facts, held.as_ref(), spares),
         roles: BTreeMap::new(),
         fallback: facts.fallback,
         by: surely(facts, &standings, reserve).then_some(by),
@@ -301,17 +311,36 @@ impl Wanted {
     }
 }
 
-/// All of it but the declared real servers.
-fn frame(facts: &Facts<'_>, held: Option<&Held>) -> DesiredService {
+/// Whether those that failed and are not in the file any more are not needed to hold `min_live`.
+fn spares_failed(
+    standings: &[ServerStanding],
+    kept: &[usize],
+    (by, min_live): (ServedBy, usize),
+) -> bool {
+    match by {
+        ServedBy::Servers | ServedBy::Fallback => true,
+        ServedBy::TooFew => {
+            let serving = standings.iter().filter(|it| **it == ServerStanding::Serves);
+            serving.count() + kept.len() >= min_live
+        }
+        ServedBy::Nobody | ServedBy::NobodyYet => false,
+    }
+}
+
+/// All of it but the declared real servers. `spares` tells whether those that failed leave also
+/// where the others stay.
+fn frame(facts: &Facts<'_>, held: Option<&Held>, spares: bool) -> DesiredService {
     let is_waiting = |it: &Server| it.health == Health::Waiting;
-    let removes = held.is_none() && !facts.servers.iter().any(is_waiting);
+    let is_judged = !facts.servers.iter().any(is_waiting);
+    let removes = held.is_none() && is_judged;
     let strangers = if removes {
         facts.section.foreign
     } else {
         Strangers::Kept
     };
-    let leaving = facts.leaving.iter().map(|(&server, &stays_as)| {
-        let wish = if removes { ServerWish::Out } else { stays_as };
+    let leaving = facts.leaving.iter().map(|(&server, it)| {
+        let leaves = removes || is_judged && spares && it.has_failed;
+        let wish = if leaves { ServerWish::Out } else { it.wish };
         (server, wish)
     });
     DesiredService {

@@ -25,7 +25,9 @@ mod lines;
 mod looks;
 mod moved;
 mod named;
+
 mod slow;
+mod stand_in;
 mod weightless;
 mod wished;
 mod withdrawn;

@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::engine::section::live::{FallbackUse, Reserve, ServedBy, ServerStanding, live};
 use crate::engine::section::wanted::{Facts, Health};
-use crate::lvs::{RealServerKey, ServerWish, Weight};
+use crate::lvs::{RealServerKey, ServerWish, Strangers, Weight};
 use crate::model::HostName;
 
 /// One declared real server that may get clients and whose name has no usable address; of a
@@ -118,22 +118,25 @@ pub(crate) fn until<'a>(addressless: &[Addressless<'a>]) -> Option<&'a HostName>
 }
 
 /// Those that no word of the file stands for and that serve, or are about to: they may be what
-/// names without an address lead to.
+/// names without an address lead to. Not one that failed, nor what others are to have there.
 pub(super) fn in_place_of_names(facts: &Facts<'_>) -> BTreeSet<RealServerKey> {
-    let is_taken = |server: &RealServerKey| match facts.leaving.get(server) {
-        Some(ServerWish::In(settings)) => settings.weight == Weight(0),
-        Some(ServerWish::Out) => true,
-        Some(ServerWish::AsFound) | None => false,
+    let may_be = |server: &RealServerKey| match facts.leaving.get(server) {
+        Some(it) if it.has_failed => false,
+        Some(it) => match it.wish {
+            ServerWish::In(settings) => settings.weight > Weight(0),
+            ServerWish::Out => false,
+            ServerWish::AsFound => true,
+        },
+        None => facts.section.foreign != Strangers::Kept,
     };
-    let serving = serving_beside(facts).into_iter();
-    let serving = serving.filter(|server| !is_taken(server));
+    let serving = serving_beside(facts).into_iter().filter(may_be);
     serving.chain(comes_back(facts)).collect()
 }
 
 /// Those that the file does not name any more and that are wanted in, with a weight above 0.
 pub(super) fn comes_back(facts: &Facts<'_>) -> impl Iterator<Item = RealServerKey> {
     let leaving = facts.leaving.iter();
-    leaving.filter_map(|(&server, wish)| match wish {
+    leaving.filter_map(|(&server, it)| match it.wish {
         ServerWish::In(settings) => (settings.weight > Weight(0)).then_some(server),
         ServerWish::Out | ServerWish::AsFound => None,
     })

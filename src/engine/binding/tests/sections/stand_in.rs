@@ -1,0 +1,267 @@
+//! What may serve in the place of names without an address, and what may not: strangers that are to
+//! stay, and real servers that failed.
+
+use super::lines::By;
+use super::*;
+
+const HOSTS: &str = "10.1.0.1,10.1.0.2,10.1.0.3";
+
+const WAYS: [By; 2] = [By::Reload, By::Restart];
+
+fn files(hosts: &str, options: &str) -> Vec<String> {
+    let section = format!("virtual {VS} web/http {hosts} {options}");
+    vec![format!("web/http {hosts}"), section.trim_end().to_owned()]
+}
+
+fn texts(file: &[String]) -> Vec<&str> {
+    file.iter().map(String::as_str).collect()
+}
+
+impl Story {
+    fn takes_out(&mut self, hosts: &[&str]) {
+        let entry: &mut TableEntry = self.kernel.get_mut(&VS.parse().unwrap()).unwrap();
+        for host in hosts {
+            entry.servers.remove(&rs(host));
+        }
+    }
+}
+
+/// A stranger that the section keeps stands for what was held, after that is gone.
+#[test]
+fn min_live_holds_beside_a_stranger_that_is_kept() {
+    for by in WAYS {
+        let mut story = Story::new("min_live=1 keep");
+        let entry: &mut TableEntry = story.kernel.get_mut(&VS.parse().unwrap()).unwrap();
+        entry
+            .servers
+            .insert(rs("10.1.0.7"), RealServer::new(Forwarding::Dr, Weight(1)));
+        story.settles("1=5 2=5 3=5 7=1");
+        let file = files("w1,w2,w3", "min_live=1 keep");
+        story.gets(by, &texts(&file));
+        story.farm().fails_to_resolve("w1 w2 w3");
+        story.settles("1=5 2=5 3=5 7=1");
+        story.farm().resolves("w1", "10.1.0.4");
+        story.farm().resolves("w2", "10.1.0.5");
+        story.farm().resolves("w3", "10.1.0.6");
+        story.farm().fails("web/http", "w1 w2 w3");
+        story.settles("1=5 2=5 3=5 7=1");
+        // Somebody takes those of before out.
+        for host in ["10.1.0.1", "10.1.0.2", "10.1.0.3"] {
+            story.takes_out(&[host]);
+            story.looks();
+        }
+        story.farm().fails("web/http", "w1 w2 w3");
+        story.looks();
+        assert_eq!(servers(&story.kernel), "4=5 7=1", "{by:?}");
+    }
+}
+
+/// What min_live kept, known to have failed, is held beside the healthy.
+#[test]
+fn what_failed_is_not_held_beside_healthy_ones() {
+    for by in WAYS {
+        let mut story = Story::new("min_live=1");
+        story.fails("1 3", "2=5");
+        story.fails("1 2 3", "2=5");
+        let file = files("10.1.0.1,w2,10.1.0.3", "min_live=1");
+        story.gets(by, &texts(&file));
+        story.farm().fails_to_resolve("w2");
+        story.farm().fails("web/http", "w2");
+        story.looks();
+        assert_eq!(servers(&story.kernel), "1=5 3=5", "{by:?}");
+    }
+}
+
+/// The look behind the repair fails.
+#[test]
+fn a_held_server_comes_back_where_the_look_behind_the_repair_failed() {
+    for by in WAYS {
+        let mut story = Story::new("");
+        let file = files("10.1.0.1,w2,10.1.0.3", "");
+        story.gets(by, &texts(&file));
+        story.looks();
+        if matches!(by, By::Restart) {
+            story.farm().fails_to_resolve("w2");
+            story.farm().fails("web/http", "w2");
+            story.looks();
+        }
+        story.settles("1=5 2=5 3=5");
+        story.kernel = kernel(&[]);
+        let desired = story.farm().bindings.desired().clone();
+        let commands = diff::diff(&desired, &story.kernel);
+        for command in &commands {
+            apply(&mut story.kernel, command).unwrap();
+        }
+        assert!(!commands.is_empty());
+        let outcome = TableOutcome {
+            table: TableLook::Unreadable("out of memory".to_owned()),
+            wanted: Arc::new(desired),
+            applied: commands,
+            ..TableOutcome::default()
+        };
+        let now = story.farm().is_it();
+        let actions = story.farm().bindings.table_seen(now, &outcome);
+        story.farm().perform(actions);
+        story.settles("1=5 2=5 3=5");
+    }
+}
+
+/// A server that the file dropped is not put in after a boot since a fallback has no address.
+#[test]
+fn a_boot_puts_no_server_in_that_the_file_dropped() {
+    let mut story = Story::new("fallback=10.1.0.9");
+    let file = files("10.1.0.1,10.1.0.2", "fallback=fb");
+    story.gets(By::Restart, &texts(&file));
+    story.kernel = Table::new();
+    story.looks();
+    let first = servers(&story.kernel);
+    story.waits(1.0, &first);
+    story.waits(5.0, "1=5 2=5");
+}
+
+/// Both at once: the one taken out while the others were there.
+#[test]
+fn one_alone_stays_out_though_another_comes_in_and_one_leaves() {
+    let mut story = Story::new("");
+    story.fails("3", "1=5 2=5");
+    let file = files("10.1.0.1,w2,10.1.0.3", "");
+    story.gets(By::Reload, &texts(&file));
+    story.settles("1=5 2=5");
+    story.takes_out(&["10.1.0.2"]);
+    story.farm().fails("web/http", "10.1.0.1");
+    story.settles("3=5");
+}
+
+/// A stranger that was there while every server had its address is no name's server.
+#[test]
+fn a_kept_stranger_does_not_count_for_min_live() {
+    for by in WAYS {
+        let mut story = Story::new("min_live=1 keep");
+        let entry: &mut TableEntry = story.kernel.get_mut(&VS.parse().unwrap()).unwrap();
+        entry
+            .servers
+            .insert(rs("10.1.0.7"), RealServer::new(Forwarding::Dr, Weight(1)));
+        story.fails("1", "2=5 3=5 7=1");
+        let file = files("w1,10.1.0.2,10.1.0.3", "min_live=1 keep");
+        story.gets(by, &texts(&file));
+        story.farm().fails_to_resolve("w1");
+        story.farm().fails("web/http", "w1 10.1.0.2");
+        story.settles("3=5 7=1");
+        story.farm().fails("web/http", "w1 10.1.0.2 10.1.0.3");
+        story.looks();
+        let missing = servers(&story.kernel);
+        story.farm().resolves("w1", "10.1.0.4");
+        story.farm().fails("web/http", "w1 10.1.0.2 10.1.0.3");
+        story.looks();
+        assert_eq!(missing, "3=5 7=1", "{by:?}");
+        assert_eq!(servers(&story.kernel), "4=5 7=1", "{by:?}");
+    }
+}
+
+/// The same with a fallback whose name never has an address: the stranger is no fallback.
+#[test]
+fn a_kept_stranger_is_no_fallback() {
+    let mut story = Story::found("min_live=1 keep fallback=fb", kernel(&[("10.1.0.7", 1)]));
+    story.farm().fails_to_resolve("fb");
+    story.succeeds("1=5 2=5 3=5 7=1");
+    story.fails("1 2", "3=5 7=1");
+    story.farm().fails("web/http", "10.1.0.1 10.1.0.2 10.1.0.3");
+    story.looks();
+    assert_eq!(servers(&story.kernel), "3=5 7=1");
+}
+
+/// A server that failed and that the file drops becomes no fallback.
+#[test]
+fn a_dropped_server_that_failed_is_no_fallback() {
+    for by in WAYS {
+        let mut story = Story::new("min_live=1 fallback=fb");
+        story.farm().fails_to_resolve("fb");
+        story.fails("1 2", "3=5");
+        story.fails("1 2 3", "3=5");
+        assert_eq!(story.role("10.1.0.3"), Some(ServerRole::Kept));
+        // The dead one is taken out of the file.
+        let file = files("10.1.0.1,10.1.0.2", "min_live=1 fallback=fb");
+        story.gets(by, &texts(&file));
+        story.farm().fails_to_resolve("fb");
+        story.looks();
+        story.farm().fails("web/http", "10.1.0.1 10.1.0.2");
+        story.looks();
+        story.waits(9_000.0, &servers(&story.kernel.clone()));
+        assert_eq!(servers(&story.kernel), "1=5", "{by:?}");
+    }
+}
+
+/// Without a fallback, with a name.
+#[test]
+fn a_dropped_server_that_failed_does_not_count_for_min_live() {
+    for by in WAYS {
+        let mut story = Story::new("min_live=1");
+        story.fails("1 2", "3=5");
+        story.fails("1 2 3", "3=5");
+        let file = files("10.1.0.1,w2", "min_live=1");
+        story.gets(by, &texts(&file));
+        story.farm().fails_to_resolve("w2");
+        story.farm().fails("web/http", "10.1.0.1 w2");
+        story.looks();
+        story.farm().resolves("w2", "10.1.0.2");
+        story.looks();
+        story.farm().fails("web/http", "10.1.0.1 w2");
+        story.looks();
+        assert_eq!(servers(&story.kernel), "2=5", "{by:?}");
+    }
+}
+
+/// It was held for the fallback's name, and the file has no fallback any more.
+#[test]
+fn what_was_held_leaves_with_a_file_in_which_all_names_have_addresses() {
+    let mut story = Story::new("min_live=1 fallback=10.1.0.9");
+    story.fails("1 2 3", "9=1");
+    story.gets(By::Reload, &texts(&files(HOSTS, "min_live=1 fallback=fb")));
+    story.farm().fails_to_resolve("fb");
+    story.settles("9=1");
+    // A reload of the same file is none of another one.
+    story.gets(By::Reload, &texts(&files(HOSTS, "min_live=1 fallback=fb")));
+    story.settles("9=1");
+    story.gets(By::Reload, &texts(&files(HOSTS, "min_live=1")));
+    story.settles("1=5");
+}
+
+/// The same of a real server.
+#[test]
+fn a_server_that_was_held_for_a_name_leaves_with_that_name() {
+    let mut story = Story::new("min_live=1");
+    story.fails("1 2", "3=5");
+    story.gets(
+        By::Reload,
+        &texts(&files("10.1.0.1,10.1.0.2,w3", "min_live=1")),
+    );
+    story.farm().fails_to_resolve("w3");
+    story.farm().fails("web/http", "10.1.0.1 10.1.0.2 w3");
+    story.settles("3=5");
+    story.gets(
+        By::Reload,
+        &texts(&files("10.1.0.1,10.1.0.2", "min_live=1")),
+    );
+    story.farm().fails("web/http", "10.1.0.1 10.1.0.2");
+    story.settles("1=5");
+}
+
+/// It was kept in by `min_live` before it was held.
+#[test]
+fn a_held_server_that_failed_gives_way_to_the_fallback() {
+    for by in WAYS {
+        let mut story = Story::new("min_live=3 fallback=10.1.0.9");
+        story.fails("2", "1=5 2=5 3=5");
+        let file = files("10.1.0.1,w2,10.1.0.3", "min_live=3 fallback=10.1.0.9");
+        story.gets(by, &texts(&file));
+        story.farm().fails_to_resolve("w2");
+        story.farm().fails("web/http", "w2");
+        story.settles("1=5 2=5 3=5");
+        story.farm().fails("web/http", "10.1.0.1 w2 10.1.0.3");
+        story.settles("9=1");
+        // Others empty the table: who failed does not come back.
+        story.kernel = kernel(&[]);
+        story.looks();
+        story.settles("9=1");
+    }
+}
