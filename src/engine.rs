@@ -471,6 +471,7 @@ impl Engine {
                     is_early: self.early.begins(id),
                     told: Arc::default(),
                     former: Vec::new(),
+                    is_overtaken: false,
                 };
                 self.take_report(now, going, report, actions);
             }
@@ -483,7 +484,6 @@ impl Engine {
             return;
         };
         self.note_unlooked(&going, &report);
-        self.overtakes_former(&going);
         match going.purpose {
             Purpose::Slot => self.take_report(now, going, report, actions),
             Purpose::Recheck | Purpose::Trip | Purpose::Witness => {

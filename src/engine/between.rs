@@ -200,6 +200,7 @@ impl Engine {
             if self.is_explained(now, id) {
                 opinions.retain(|_, opinion| !matches!(opinion, Opinion::Bad(_)));
             }
+            self.overtakes_former(id, &going.began(), |host| said_of(host, &opinions));
             withdraws = self.bindings.rechecked(id, &opinions, actions);
         }
         self.remember_between(now, id, &found, report);
@@ -267,10 +268,12 @@ impl Engine {
                 let verdicts = self.verdicts(id, found, &going.began());
                 self.weigh(now, (id, AlertKind::Failure), &good, &verdicts);
                 let (ruling, reason) = (Ruling::Blind, Reason::Witness);
+                self.report_overtakes_former(id, &going.began(), ruling, &verdicts);
                 let failed = &mut self.bindings;
                 actions.extend(failed.failed(now, id, ruling, &verdicts, Some(reason)));
             } else {
                 let opinions = self.weighed(now, id, &good, &going.began());
+                self.overtakes_former(id, &going.began(), |host| said_of(host, &opinions));
                 self.bindings.rechecked(id, &opinions, actions);
             }
         }
@@ -356,6 +359,14 @@ impl Engine {
         let lead = |host: &HostName| self.bindings.lead(id, host);
         self.tripwires.heard(now, service, &found, lead, actions);
         withdraws
+    }
+}
+
+/// Whether something is said of this host.
+fn said_of(host: &HostName, opinions: &BTreeMap<Part, Opinion>) -> bool {
+    match opinions.get(&Part::Host(host.clone())) {
+        Some(Opinion::Good | Opinion::Bad(_) | Opinion::Surely(_)) => true,
+        Some(Opinion::Unknown) | None => false,
     }
 }
 

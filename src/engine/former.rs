@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::engine::beside::BESIDE_MAX;
-use crate::engine::binding::Part;
+use crate::engine::binding::{Part, Ruling};
 use crate::engine::event::{Action, HostVerdict, Purpose, Report};
-use crate::engine::going::Going;
+use crate::engine::going::{Began, Going};
 use crate::engine::schedule::{Alarm, Lane};
 use crate::engine::section::count::{Opinion, RecheckScope};
 use crate::engine::state::HostState;
@@ -83,17 +83,43 @@ impl Engine {
         !is_at_it && mine.len() < BESIDE_MAX && self.may_start(now, id)
     }
 
-    /// A check ended: where it looked at an address to which its name leads again, one that began
-    /// before, while it led elsewhere, has nothing more to say.
-    pub(super) fn overtakes_former(&mut self, going: &Going) {
-        let (id, bindings, began) = (going.service, &self.bindings, going.began());
+    /// What a check found of the hosts of which this is so counts: where it looked at an address to
+    /// which its name leads again, one that began before, while it led elsewhere, has nothing more
+    /// to say. Where it says nothing, or does not count, that one has the last word.
+    pub(super) fn overtakes_former(
+        &mut self,
+        id: ServiceId,
+        began: &Began,
+        counts: impl Fn(&HostName) -> bool,
+    ) {
+        let Some(run) = began.run else {
+            return;
+        };
+        let bindings = &self.bindings;
+        let is_there =
+            |host: &HostName| counts(host) && bindings.is_there(id, host, began.there(host));
+        let overtakes = |going: &Going| going.run < run && going.hosts.iter().any(is_there);
         let running = self.running.values_mut();
         for it in running.filter(|it| it.purpose == Purpose::Former && it.service == id) {
-            let is_there = |host| bindings.is_there(id, host, began.there(host));
-            if it.run < going.run && it.hosts.iter().any(is_there) {
-                it.former.clear();
-            }
+            it.is_overtaken |= overtakes(it);
         }
+        self.witnesses.forget_former(id, overtakes);
+    }
+
+    /// The same of a report of all that its service checks. What says nothing about any server
+    /// counts as far as it is good.
+    pub(super) fn report_overtakes_former(
+        &mut self,
+        id: ServiceId,
+        began: &Began,
+        ruling: Ruling,
+        verdicts: &BTreeMap<HostName, HostVerdict>,
+    ) {
+        self.overtakes_former(id, began, |host| match verdicts.get(host) {
+            Some(HostVerdict::Up) => true,
+            Some(HostVerdict::Down(_)) => ruling != Ruling::Blind,
+            Some(HostVerdict::Unknown(_)) | None => false,
+        });
     }
 
     /// A check of such an address ended.
@@ -174,12 +200,11 @@ impl Engine {
     }
 
     /// What a check found at the address of before, in words that say so; nothing where the table
-    /// has another one since.
+    /// has another one since, or a later check has looked there.
     fn found_at_former(&self, going: &Going, report: &Report) -> Vec<HostState> {
         let bindings = &self.bindings;
         let is_there = |one: &HostState| {
-            let known = bindings.addresses_of(going.service, &one.host);
-            !known.is_empty() && known == going.former
+            !going.is_overtaken && bindings.addresses_of(going.service, &one.host) == going.former
         };
         let found = self.found(going.service, report, &going.hosts);
         let mut found: Vec<HostState> = found.into_iter().filter(is_there).collect();

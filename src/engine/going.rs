@@ -33,6 +33,8 @@ pub(super) struct Going {
     pub(super) told: Arc<BTreeMap<HostName, Lead>>,
     /// The addresses that it looks at, where its host's name leads elsewhere ([`Purpose::Former`]).
     pub(super) former: Vec<IpAddr>,
+    /// What it finds there is old: a check that began later has said something of that address.
+    pub(super) is_overtaken: bool,
 }
 
 /// When a report began, to tell it from later news.
@@ -104,6 +106,7 @@ impl Engine {
             is_early,
             told,
             former,
+            is_overtaken: false,
         };
         run.tell = self.tell_of(&run);
         self.running.insert(run.id, going);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::engine::binding::Ruling;
 use crate::engine::event::{
-    Action, AlertKind, DowntimeLine, FailureLine, HostVerdict, Note, Report, Status,
+    Action, AlertKind, DowntimeLine, FailureLine, HostVerdict, Note, Reason, Report, Status,
 };
 use crate::engine::going::Began;
 use crate::engine::policy::Decision;
@@ -107,23 +107,14 @@ impl Engine {
             repeats: latest.filter(|_| heard.is_early),
         };
         let mut decision = self.decide(now, service, &happening, earlier);
-        if self.bindings.decides(id) && !self.mode(id).is_frozen() {
-            // What says nothing about any server takes none out of the table, whatever the
-            // alert rules say: a monitor that went missing must not empty it.
-            let ruling = match is_blind {
-                true => Ruling::Blind,
-                false => decision.ruling,
-            };
-            let mut verdicts = self.verdicts(id, &hosts, &heard.began);
-            if heard.kind == AlertKind::TrapTimeout {
-                // Nobody spoke of these, and where no trap came yet they are decided without.
-                verdicts.retain(|_, verdict| !matches!(verdict, HostVerdict::Unknown(_)));
-            }
-            self.weigh(now, (id, heard.kind), &hosts, &verdicts);
-            let is_about_whole = self.is_about_whole(id, &hosts, &heard.began);
-            let whole = is_about_whole.then_some(reason);
-            actions.extend(self.bindings.failed(now, id, ruling, &verdicts, whole));
-        }
+        // What says nothing about any server takes none out of the table, whatever the
+        // alert rules say: a monitor that went missing must not empty it.
+        let ruling = match is_blind {
+            true => Ruling::Blind,
+            false => decision.ruling,
+        };
+        let of = (id, heard.kind);
+        self.bad_for_table(now, of, &hosts, &heard.began, (ruling, reason), actions);
         let may_wait = heard.kind == AlertKind::Failure && !heard.is_early && !is_blind;
         let known = (previous, memory.as_deref());
         self.put_off(now, id, may_wait, known, &mut decision);
@@ -136,6 +127,30 @@ impl Engine {
         let state = &mut self.states[id.index()];
         state.set_text(text);
         actions.push(record(service, state, now));
+    }
+
+    /// What a failing report means for the table.
+    fn bad_for_table(
+        &mut self,
+        now: Now,
+        (id, kind): (ServiceId, AlertKind),
+        hosts: &[HostState],
+        began: &Began,
+        (ruling, reason): (Ruling, Reason),
+        actions: &mut Vec<Action>,
+    ) {
+        if !self.bindings.decides(id) || self.mode(id).is_frozen() {
+            return;
+        }
+        let mut verdicts = self.verdicts(id, hosts, began);
+        if kind == AlertKind::TrapTimeout {
+            // Nobody spoke of these, and where no trap came yet they are decided without.
+            verdicts.retain(|_, verdict| !matches!(verdict, HostVerdict::Unknown(_)));
+        }
+        self.report_overtakes_former(id, began, ruling, &verdicts);
+        self.weigh(now, (id, kind), hosts, &verdicts);
+        let whole = self.is_about_whole(id, hosts, began).then_some(reason);
+        actions.extend(self.bindings.failed(now, id, ruling, &verdicts, whole));
     }
 
     /// What has to be on record before the first alerts of an outage leave, none where it is:
@@ -301,6 +316,7 @@ impl Engine {
         let hosts = state::hosts_of(&heard.report, &heard.hosts, service);
         let verdicts = self.verdicts(id, &hosts, &heard.began);
         if !self.mode(id).is_frozen() {
+            self.overtakes_former(id, &heard.began, |host| verdicts.contains_key(host));
             self.weigh(now, (id, heard.kind), &hosts, &verdicts);
         }
         self.good_for_table(id, &verdicts, actions);

@@ -224,13 +224,10 @@ impl Witnesses {
         });
     }
 
-    /// A check of an address that its name has left was good: an older one there is void.
-    fn forget_former_doubts(&mut self, id: ServiceId, good: &Going) {
+    /// These checks of addresses that their names had left are void: a later one has looked there.
+    pub(super) fn forget_former(&mut self, id: ServiceId, is_void: impl Fn(&Going) -> bool) {
         self.keep_doubts(id, |doubted| match doubted {
-            Doubted::Run(going, _) => {
-                let is_there = going.purpose == Purpose::Former && going.former == good.former;
-                !is_there || going.hosts != good.hosts || going.run > good.run
-            }
+            Doubted::Run(going, _) => going.purpose != Purpose::Former || !is_void(going),
             Doubted::Traps(_) => true,
         });
     }
@@ -363,7 +360,9 @@ impl Engine {
             && is_good
             && going.purpose == Purpose::Former
         {
-            self.witnesses.forget_former_doubts(id, going);
+            self.witnesses.forget_former(id, |it| {
+                it.former == going.former && it.hosts == going.hosts && it.run <= going.run
+            });
         }
         // What says nothing about any server is no news of a link either.
         if is_good || verdict::is_blind(said) || self.witnesses.list(id).is_none() {

@@ -807,6 +807,7 @@ fn a_good_run_says_nothing_of_the_address_that_the_name_has_left() {
                 is_early: false,
                 told: Arc::default(),
                 former: Vec::new(),
+                is_overtaken: false,
             },
             Report {
                 ended: Ended::Exited(1),
@@ -881,4 +882,59 @@ fn a_failure_at_the_address_of_before_is_void_once_a_later_check_there_was_good(
         let stays = play.table().contains(&"10.0.1.1".to_owned());
         assert_eq!(stays, is_good);
     }
+}
+
+/// The name `w1` leads elsewhere and back: the check of before is at work, and one behind it where
+/// the name leads now, each at 10.0.1.1.
+fn of_a_check_of_before() -> Play {
+    let (model, _) = crate::config::load_text(NAMED).unwrap();
+    let mut play = Play::new(model);
+    play.leads("w1", "10.0.1.1");
+    play.wait_for(WEB);
+    play.end(WEB, &[]);
+    play.leads("w1", "10.0.1.3");
+    play.wait_for(WEB);
+    play.end_slot(&["w1"]);
+    play.end_others(WEB);
+    play.pass(5.0);
+    play.leads("w1", "10.0.1.1");
+    play.end_others(WEB);
+    let purposes: Vec<Purpose> = play.going.iter().map(|run| run.purpose).collect();
+    assert_eq!(purposes, [Purpose::Former, Purpose::Slot]);
+    assert_eq!(play.table(), ["10.0.1.1", "10.0.1.2"]);
+    play
+}
+
+impl Play {
+    fn end_slot(&mut self, down: &[&str]) {
+        self.going.sort_by_key(|run| run.purpose != Purpose::Slot);
+        assert_eq!(self.going[0].purpose, Purpose::Slot);
+        self.end(WEB, down);
+    }
+}
+
+#[test]
+fn a_failure_that_says_nothing_leaves_the_check_of_before_its_word() {
+    let mut play = of_a_check_of_before();
+    play.end_slot(&["w1"]);
+    assert!(play.is_running(GATE), "a witness is asked");
+    // It does not answer in time.
+    play.pass(ANSWER_MAX.as_secs_f64());
+    assert!(play.is_cut_off(), "what the slot found says nothing");
+    play.end(GATE, &[]);
+    play.end_former(&["w1"]);
+    play.pass(0.2);
+    play.end(GATE, &[]);
+    assert_eq!(play.table(), ["10.0.1.2"], "nobody said anything since");
+}
+
+#[test]
+fn a_failure_of_a_check_of_before_is_void_once_a_later_run_there_was_good() {
+    let mut play = of_a_check_of_before();
+    play.end_former(&["w1"]);
+    assert!(play.is_running(GATE), "a witness is asked");
+    play.end_slot(&[]);
+    play.pass(0.01);
+    play.end(GATE, &[]);
+    assert_eq!(play.table(), ["10.0.1.1", "10.0.1.2"], "it was good since");
 }

@@ -599,6 +599,48 @@ fn a_check_that_began_before_the_name_led_back_has_no_last_word() {
     assert!(play.is_in("10.1.0.1"), "it was good since");
 }
 
+#[test]
+fn a_run_that_says_nothing_of_the_host_leaves_the_check_of_before_its_word() {
+    let says_nothing = [
+        (Ended::NotStarted("no room".to_owned()), None),
+        (
+            Ended::Exited(1),
+            Some(HostVerdict::Unknown(Reason::NoHostNamed)),
+        ),
+    ];
+    for (ended, verdict) in says_nothing {
+        let what = format!("{ended:?}");
+        let mut play = Play::of_names_with(1);
+        play.leads("w1", "10.1.0.2");
+        play.end(&["w1"]);
+        play.leads("w1", "10.1.0.1");
+        assert_eq!(play.goes_to(), "10.1.0.1");
+        let run = play.going.take().unwrap();
+        let result = |(host, verdict): (&HostName, HostVerdict)| HostResult {
+            host: host.clone(),
+            verdict,
+            text: String::new(),
+            weight: None,
+            took: seconds(0),
+        };
+        let hosts = run.hosts.iter().zip(verdict.into_iter().cycle());
+        play.tell(Event::RunEnded {
+            run: run.id,
+            report: Report {
+                ended,
+                output: Vec::new(),
+                hosts: hosts.map(result).collect(),
+                took: seconds(0),
+            },
+        });
+        play.end_former(REFUSED);
+        assert!(
+            !play.is_in("10.1.0.1"),
+            "nobody said anything since: {what}"
+        );
+    }
+}
+
 impl Play {
     /// The daemon is killed, and starts a second later.
     fn restarted(self) -> Self {
