@@ -271,7 +271,7 @@ impl Names {
 
     /// All addresses of a name that is no literal; where an old answer is at hand it is waited for
     /// so long.
-    async fn lookup_all(&self, host: &str, for_new: Duration) -> Result<Answer, NameError> {
+    async fn lookup_all(&self, host: &str, patience: Duration) -> Result<Answer, NameError> {
         let name = files::normal(host);
         let error = |why: &str| NameError {
             name: host.to_owned(),
@@ -288,8 +288,8 @@ impl Names {
             Known::Answer(answer) => return answer,
             Known::Asked(waiter) => waiter,
         };
-        let Waiter { done, patience } = waiter;
-        let ended = timeout(patience.max(for_new), self.inner.ended(&name, done))
+        let patience = patience.max(waiter.patience);
+        let ended = timeout(patience, self.inner.ended(&name, waiter.done))
             .await
             .is_ok();
         let why = if ended {
