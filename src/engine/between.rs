@@ -190,7 +190,8 @@ impl Engine {
             if self.is_of_all(going) {
                 let is_about_whole = self.is_about_whole(id, &found, &going.began());
                 let whole = match report.ended.exit() {
-                    0 => Opinion::Good,
+                    0 if !self.are_unsure_returns(id, &found, &going.began()) => Opinion::Good,
+                    0 => Opinion::Unknown,
                     _ if is_about_whole => Opinion::Bad(verdict::service_reason(report)),
                     _ => Opinion::Unknown,
                 };

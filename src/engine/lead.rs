@@ -114,7 +114,7 @@ impl Engine {
                     bindings.leads_nowhere(id, host)
                         || bindings.may_have_looked_nowhere(id, host, reason, answers)
                 }
-                HostVerdict::Up => false,
+                HostVerdict::Up => bindings.is_unsure_return(id, host),
                 HostVerdict::Unknown(_) => continue,
             };
             if was_nowhere || self.was_elsewhere(id, host, &began) {
@@ -136,6 +136,23 @@ impl Engine {
     /// trap comes from the machine itself.
     pub(super) fn is_unsure(&self, id: ServiceId, host: &HostName, began: &Began) -> bool {
         began.run.is_some() && self.bindings.is_unsure(id, host)
+    }
+
+    /// The same of what a check found good, where the server was withdrawn before the restart.
+    pub(super) fn is_unsure_return(&self, id: ServiceId, host: &HostName, began: &Began) -> bool {
+        began.run.is_some() && self.bindings.is_unsure_return(id, host)
+    }
+
+    /// Whether a good report is about nobody else than such servers: it is none of the service as
+    /// a whole either.
+    pub(super) fn are_unsure_returns(
+        &self,
+        id: ServiceId,
+        hosts: &[HostState],
+        began: &Began,
+    ) -> bool {
+        let is_unsure = |it: &HostState| self.is_unsure_return(id, &it.host, began);
+        !hosts.is_empty() && hosts.iter().all(is_unsure)
     }
 
     /// Whether a failing report is about the service as a whole: not where all that failed are

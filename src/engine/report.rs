@@ -198,7 +198,8 @@ impl Engine {
                     bindings.may_have_looked_nowhere(id, host, reason, began.answers)
                         || self.is_unsure(id, host, began)
                 }
-                HostVerdict::Up | HostVerdict::Unknown(_) => false,
+                HostVerdict::Up => self.is_unsure_return(id, host, began),
+                HostVerdict::Unknown(_) => false,
             };
             !is_elsewhere && !is_nowhere && !self.latest.is_later(id, host, began)
         });
@@ -319,7 +320,10 @@ impl Engine {
             self.overtakes_former(id, &heard.began, |host| verdicts.contains_key(host));
             self.weigh(now, (id, heard.kind), &hosts, &verdicts);
         }
-        self.good_for_table(id, &verdicts, actions);
+        // Its gate stays as it is, too: the run behind the answer says.
+        if !self.are_unsure_returns(id, &hosts, &heard.began) {
+            self.good_for_table(id, &verdicts, actions);
+        }
         self.remember_hosts(now, id, &hosts, "", Weighs::Fully);
         let upalerts = self.tell_success(now, was, &heard, &hosts, actions);
         self.outage_ends(now, id, upalerts, actions);

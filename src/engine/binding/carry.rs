@@ -43,7 +43,10 @@ impl Bindings {
                 .as_ref()
                 .and_then(|gate| names.find(&gate.group, &gate.service));
             match service.and_then(|service| self.judges.get_mut(&service)) {
-                Some(judge) => judge.gate = gate.map(|gate| gate.since),
+                Some(judge) => {
+                    judge.gate = gate.map(|gate| gate.since);
+                    judge.was_failing = !judge.bindings.is_empty();
+                }
                 None => actions.push(record(key.clone(), None::<&SavedGate>)),
             }
         }
@@ -192,6 +195,7 @@ impl Bindings {
             if judge.gate.take().is_some() {
                 actions.push(gate_record(&self.model, id, None));
             }
+            judge.was_failing = false;
             judge.parts.clear();
             judge.patience_ends = None;
             judge.is_unclear_said = false;

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 use crate::engine::binding::addresses::Tick;
 use crate::engine::binding::judge::{Attendance, Judge};
-use crate::engine::binding::{Bindings, Part};
+use crate::engine::binding::{Bindings, Part, Verdict};
 use crate::engine::event::{Action, HostVerdict, Reason};
 use crate::engine::section::count::Opinion;
 use crate::lvs::{Family, VirtualServiceKey};
@@ -95,6 +95,23 @@ impl Bindings {
         self.addresses.is_unanswered(host)
             && !self.goes_where_told(service)
             && !self.families_of(service, host).is_empty()
+    }
+
+    /// Whether what a check of this service finds good there puts nobody in: nobody knows where it
+    /// looked, and the journal has the server withdrawn. By lines the journal does not say whom a
+    /// failing service withdrew: none of its hosts is put in so.
+    pub(crate) fn is_unsure_return(&self, service: ServiceId, host: &HostName) -> bool {
+        if !self.is_unsure(service, host) {
+            return false;
+        }
+        let judge = self.judges.get(&service);
+        let parts = [Part::Host(host.clone()), Part::Whole];
+        let is_withdrawn = |&key: &VirtualServiceKey| {
+            let tally = &self.sections.tally;
+            let mut verdicts = parts.iter().map(|part| tally.verdict(key, service, part));
+            verdicts.any(|it| matches!(it, Some(Verdict::Bad { .. })))
+        };
+        judge.is_some_and(|it| it.was_failing || it.sections.iter().any(is_withdrawn))
     }
 
     /// Whether a name never had an address that is this service's to judge.

@@ -61,6 +61,8 @@ pub(super) struct Judge {
     pub(super) sections: BTreeSet<VirtualServiceKey>,
     /// Open since.
     pub(super) gate: Option<Wall>,
+    /// It was open before a restart, so that lines may have withdrawn any of its hosts.
+    pub(super) was_failing: bool,
     pub(super) parts: BTreeMap<Part, Known>,
     /// When those that are still awaited are left out.
     pub(super) patience_ends: Option<Mono>,

@@ -761,6 +761,47 @@ fn what_a_program_found_counts_once_the_first_answer_confirms_it() {
 }
 
 #[test]
+fn a_program_that_ran_ahead_of_the_first_answer_puts_no_withdrawn_server_in() {
+    let program = LINES.replace("tcp.monitor -p 80", "plugin.monitor /bin/true");
+    let alone = program.replace(" 10.1.0.9\n", "\n");
+    let whole = alone.replace("10.0.0.3:80\n", "10.0.0.3:80 -R w1\n");
+    let of_whole = PROGRAM
+        .replace(" 10.1.0.9", "")
+        .replace("real web", "real w1");
+    let fails = "no server answers";
+    for file in [PROGRAM, &program, &whole, &of_whole] {
+        for answer in ["10.1.0.2", "10.1.0.1", fails] {
+            let what = format!("{answer}: {file}");
+            let mut play = Play::of_file_restarted(file);
+            play.leads("w1", "10.1.0.1");
+            play.end(&["w1"]);
+            assert!(play.is_out("10.1.0.1"), "{what}");
+            let mut play = play.restarted();
+            play.look();
+            for _ in 0..2 {
+                play.check(&[]);
+                assert!(!play.is_in("10.1.0.1"), "{what}");
+                assert!(play.going.is_none(), "{what}");
+            }
+            if answer == fails {
+                let (host, answer) = (HostName::new("w1"), Err(fails.to_owned()));
+                play.tell(Event::Resolved(vec![Resolved { host, answer }]));
+            } else {
+                play.leads("w1", answer);
+            }
+            assert!(play.going.is_some(), "at once {what}");
+            play.end(&[]);
+            assert_eq!(play.is_in("10.1.0.1"), answer != "10.1.0.2", "{what}");
+            assert_eq!(play.is_in("10.1.0.2"), answer == "10.1.0.2", "{what}");
+        }
+        // One that was in stays in by it, behind a boot too.
+        let mut play = Play::of_file_restarted(file);
+        play.check(&[]);
+        assert!(play.is_in("10.1.0.1"), "{file}");
+    }
+}
+
+#[test]
 fn a_host_that_is_not_checked_brings_no_check_forward_for_ever() {
     let mut play = Play::of_names();
     let user = "joe".to_owned();
