@@ -141,8 +141,8 @@ impl Staying {
     /// Operators wish this of it now.
     pub(super) const fn lay(&mut self, effect: Option<Effect>) {
         self.stay = match (effect, self.stay) {
-            (None, Stay::Wished(_, Some(settings))) if !self.has_failed() => Stay::Back(settings),
-            (None, Stay::Wished(..)) => Stay::AsFound,
+            (None, Stay::Wished(_, Some(settings))) => Stay::Back(settings),
+            (None, Stay::Wished(_, None)) => Stay::AsFound,
             (None, stay) => stay,
             (Some(effect), Stay::Wished(_, settings)) => Stay::Wished(effect, settings),
             (Some(effect), Stay::AsFound) => Stay::Wished(effect, self.usual.settings()),

@@ -327,8 +327,9 @@ fn spares_failed(
     }
 }
 
-/// All of it but the declared real servers. `spares` tells whether those that failed leave also
-/// where the others stay.
+/// All of it but the declared real servers. `spares` tells whether those that failed and have a
+/// weight leave also where the others stay: one with weight 0 gets no new clients, and keeps those
+/// that it has.
 fn frame(facts: &Facts<'_>, held: Option<&Held>, spares: bool) -> DesiredService {
     let is_waiting = |it: &Server| it.health == Health::Waiting;
     let is_judged = !facts.servers.iter().any(is_waiting);
@@ -339,7 +340,9 @@ fn frame(facts: &Facts<'_>, held: Option<&Held>, spares: bool) -> DesiredService
         Strangers::Kept
     };
     let leaving = facts.leaving.iter().map(|(&server, it)| {
-        let leaves = removes || is_judged && spares && it.has_failed;
+        let found = facts.kernel.and_then(|kernel| kernel.get(&server));
+        let is_quiet = found.is_some_and(|found| found.weight == Weight(0));
+        let leaves = removes || is_judged && spares && it.has_failed && !is_quiet;
         let wish = if leaves { ServerWish::Out } else { it.wish };
         (server, wish)
     });

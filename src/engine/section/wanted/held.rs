@@ -133,9 +133,10 @@ pub(super) fn in_place_of_names(facts: &Facts<'_>) -> BTreeSet<RealServerKey> {
     serving.chain(comes_back(facts)).collect()
 }
 
-/// Those that the file does not name any more and that are wanted in, with a weight above 0.
+/// Those that the file does not name any more and that are wanted in, with a weight above 0. One
+/// that failed gives way to others.
 pub(super) fn comes_back(facts: &Facts<'_>) -> impl Iterator<Item = RealServerKey> {
-    let leaving = facts.leaving.iter();
+    let leaving = facts.leaving.iter().filter(|(_, it)| !it.has_failed);
     leaving.filter_map(|(&server, it)| match it.wish {
         ServerWish::In(settings) => (settings.weight > Weight(0)).then_some(server),
         ServerWish::Out | ServerWish::AsFound => None,

@@ -3,6 +3,7 @@
 
 use super::lines::By;
 use super::*;
+use crate::engine::event::{Caution, ManualWish, Order};
 
 const HOSTS: &str = "10.1.0.1,10.1.0.2,10.1.0.3";
 
@@ -263,5 +264,54 @@ fn a_held_server_that_failed_gives_way_to_the_fallback() {
         story.kernel = kernel(&[]);
         story.looks();
         story.settles("9=1");
+    }
+}
+
+/// Its connections run on.
+#[test]
+fn a_quiesced_server_stays_with_weight_0_while_its_new_name_has_no_address() {
+    for by in WAYS {
+        let mut story = Story::new("min_live=1 quiesce");
+        story.fails("2", "1=5 2=0 3=5");
+        let file = files("10.1.0.1,w2,10.1.0.3", "min_live=1 quiesce");
+        story.gets(by, &texts(&file));
+        story.farm().fails_to_resolve("w2");
+        story.farm().fails("web/http", "w2");
+        story.settles("1=5 2=0 3=5");
+        // It leads to another one.
+        story.farm().resolves("w2", "10.1.0.4");
+        story.farm().fails("web/http", "w2");
+        story.looks();
+        assert_eq!(servers(&story.kernel), "1=5 3=5 4=0", "{by:?}");
+    }
+}
+
+/// All of them failed, and one was kept.
+#[test]
+fn the_end_of_a_wish_gives_a_held_server_that_failed_back_what_it_had() {
+    for by in WAYS {
+        let mut story = Story::new("min_live=1");
+        story.fails("1 2", "3=5");
+        story.fails("1 2 3", "3=5");
+        story.gets(by, &texts(&files("w1,w2,w3", "min_live=1")));
+        story.farm().fails_to_resolve("w1 w2 w3");
+        story.farm().fails("web/http", "w1 w2 w3");
+        story.settles("3=5");
+        let now = story.farm().now();
+        let order = Order {
+            aim: aim("10.1.0.3", None),
+            wish: ManualWish::Disable,
+            span: None,
+            by: "op".to_owned(),
+            reason: String::new(),
+            caution: Caution::Force,
+        };
+        let (answer, actions) = story.farm().bindings.order(now, &order);
+        answer.unwrap();
+        story.farm().perform(actions);
+        story.looks();
+        assert_eq!(servers(&story.kernel), "", "{by:?}");
+        story.farm().enables("10.1.0.3").unwrap();
+        story.settles("3=5");
     }
 }
