@@ -304,9 +304,11 @@ fn both_name_one_outage_by_one_id() {
     assert_eq!(told, ids(two.port), "{}", two.log());
     assert!(told[1].contains("/up/"), "{told:?}");
     assert_ne!(told[0], told[2]);
-    let shown = one.shown();
-    assert!(shown.contains(") linked since "), "{shown}");
-    assert!(shown.contains("alone, tells people, 0 outages"), "{shown}");
+    // The peer is shown ten times a second at most.
+    wait_until("the peer without outages", SOON, || {
+        let shown = one.shown();
+        shown.contains(") linked since ") && shown.contains("alone, tells people, 0 outages")
+    });
 }
 
 #[test]
