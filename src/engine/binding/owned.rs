@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effort::visit;
 use crate::engine::binding::staying::{Company, Missing, Sight, Staying};
-use crate::engine::binding::usual::{Place, Usual};
+use crate::engine::binding::usual::{Usual, UsualKind};
 use crate::engine::event::{Action, TableOutcome};
 use crate::engine::manual::Effect;
 use crate::engine::saved::Saved;
@@ -173,7 +173,7 @@ impl Ownership {
             server: Some(server),
             hosts,
             usual: usual.settings(),
-            place: usual.place(),
+            kind: usual.kind(),
             is_held,
         };
         super::record(named(key, Some(server)), Some(&saying))
@@ -203,7 +203,7 @@ struct Saying {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     usual: Option<RealServer>,
     #[serde(default, skip_serializing_if = "is_default")]
-    place: Place,
+    kind: UsualKind,
     /// While it is leaving: a name without an address has kept it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_held: bool,
@@ -223,7 +223,7 @@ impl Owned {
                         .iter()
                         .map(|host| HostName::new(host))
                         .collect();
-                    let usual = Usual::restored(saying.usual, saying.place);
+                    let usual = Usual::restored(saying.usual, saying.kind);
                     let ownership = if saying.hosts.is_empty() {
                         Ownership::Leaving {
                             was_in: false,
@@ -544,8 +544,8 @@ fn sayings(saved: &Saved) -> impl Iterator<Item = Saying> + '_ {
         .filter_map(|(_, value)| serde_json::from_value(value.clone()).ok())
 }
 
-fn is_default(place: &Place) -> bool {
-    *place == Place::default()
+fn is_default(kind: &UsualKind) -> bool {
+    *kind == UsualKind::default()
 }
 
 /// Under which key it is in the journal.
@@ -563,7 +563,7 @@ fn record_made(virtual_service: VirtualServiceKey, is_made: bool) -> Action {
         server: None,
         hosts: Vec::new(),
         usual: None,
-        place: Place::Server,
+        kind: UsualKind::Server,
         is_held: false,
     });
     super::record(named(virtual_service, None), saying.as_ref())

@@ -24,10 +24,10 @@ pub(super) enum Usual {
     Failed,
 }
 
-/// The same in the journal, beside the settings.
+/// Which of these it is, as the journal says it beside the settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Place {
+pub(super) enum UsualKind {
     #[default]
     Server,
     Fallback,
@@ -36,20 +36,20 @@ pub(super) enum Place {
 
 impl Usual {
     /// What the journal says.
-    pub(super) fn restored(settings: Option<RealServer>, place: Place) -> Self {
-        match (place, settings) {
-            (Place::Failed, _) => Self::Failed,
-            (Place::Server, Some(settings)) => Self::Server(settings),
-            (Place::Fallback, Some(settings)) => Self::Fallback(settings),
-            (Place::Server | Place::Fallback, None) => Self::Unknown,
+    pub(super) fn restored(settings: Option<RealServer>, kind: UsualKind) -> Self {
+        match (kind, settings) {
+            (UsualKind::Failed, _) => Self::Failed,
+            (UsualKind::Server, Some(settings)) => Self::Server(settings),
+            (UsualKind::Fallback, Some(settings)) => Self::Fallback(settings),
+            (UsualKind::Server | UsualKind::Fallback, None) => Self::Unknown,
         }
     }
 
-    pub(super) const fn place(self) -> Place {
+    pub(super) const fn kind(self) -> UsualKind {
         match self {
-            Self::Unknown | Self::Server(_) => Place::Server,
-            Self::Fallback(_) => Place::Fallback,
-            Self::Failed => Place::Failed,
+            Self::Unknown | Self::Server(_) => UsualKind::Server,
+            Self::Fallback(_) => UsualKind::Fallback,
+            Self::Failed => UsualKind::Failed,
         }
     }
 

@@ -5,10 +5,10 @@ use super::lines::{By, by_address};
 use super::*;
 use crate::engine::event::{Caution, ManualWish, Order};
 
-const WAYS: [By; 2] = [By::Reload, By::Restart];
+pub(super) const WAYS: [By; 2] = [By::Reload, By::Restart];
 
 /// A file that names these servers, by lines and by a section.
-fn files(hosts: &str, options: &str) -> [Vec<String>; 2] {
+pub(super) fn files(hosts: &str, options: &str) -> [Vec<String>; 2] {
     let section = format!("virtual {VS} web/http {hosts} {options}");
     [
         vec![format!("web/http {hosts} {VS} each -B")],
@@ -16,7 +16,7 @@ fn files(hosts: &str, options: &str) -> [Vec<String>; 2] {
     ]
 }
 
-fn texts(file: &[String]) -> Vec<&str> {
+pub(super) fn texts(file: &[String]) -> Vec<&str> {
     file.iter().map(String::as_str).collect()
 }
 
@@ -37,6 +37,16 @@ impl Story {
         wish: ManualWish,
         span_s: Option<u64>,
     ) -> Result<String, String> {
+        self.orders(host, wish, span_s, Caution::Refuse)
+    }
+
+    pub(super) fn orders(
+        &mut self,
+        host: &str,
+        wish: ManualWish,
+        span_s: Option<u64>,
+        caution: Caution,
+    ) -> Result<String, String> {
         let farm = self.farm();
         let order = Order {
             aim: aim(host, None),
@@ -44,7 +54,7 @@ impl Story {
             span: span_s.map(Duration::from_secs),
             by: "op".to_owned(),
             reason: String::new(),
-            caution: Caution::Refuse,
+            caution,
         };
         let now = farm.now();
         let (answer, actions) = farm.bindings.order(now, &order);

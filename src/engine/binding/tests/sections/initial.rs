@@ -210,7 +210,7 @@ impl Story {
         self.farm().perform(actions);
     }
 
-    fn loses(&mut self, host: &str) {
+    pub(super) fn loses(&mut self, host: &str) {
         let entry = self.kernel.get_mut(&VS.parse().unwrap()).unwrap();
         entry.servers.remove(&rs(host)).unwrap();
     }

@@ -1,29 +1,27 @@
 //! What may serve in the place of names without an address, and what may not: strangers that are to
 //! stay, and real servers that failed.
 
+use super::held::{WAYS, files, texts};
 use super::lines::By;
 use super::*;
-use crate::engine::event::{Caution, ManualWish, Order};
+use crate::engine::event::{Caution, ManualWish};
 
 const HOSTS: &str = "10.1.0.1,10.1.0.2,10.1.0.3";
 
-const WAYS: [By; 2] = [By::Reload, By::Restart];
-
-fn files(hosts: &str, options: &str) -> Vec<String> {
-    let section = format!("virtual {VS} web/http {hosts} {options}");
-    vec![format!("web/http {hosts}"), section.trim_end().to_owned()]
-}
-
-fn texts(file: &[String]) -> Vec<&str> {
-    file.iter().map(String::as_str).collect()
-}
-
 impl Story {
-    fn takes_out(&mut self, hosts: &[&str]) {
-        let entry: &mut TableEntry = self.kernel.get_mut(&VS.parse().unwrap()).unwrap();
-        for host in hosts {
-            entry.servers.remove(&rs(host));
-        }
+    /// A file whose section names these servers.
+    fn gets_section(&mut self, by: By, hosts: &str, options: &str) {
+        let [_, file] = files(hosts, options);
+        self.gets(by, &texts(&file));
+    }
+
+    /// With a real server in the table that nobody declared.
+    fn beside_a_stranger(options: &str) -> Self {
+        let mut story = Self::new(options);
+        let entry: &mut TableEntry = story.kernel.get_mut(&VS.parse().unwrap()).unwrap();
+        let stranger = RealServer::new(Forwarding::Dr, Weight(1));
+        entry.servers.insert(rs("10.1.0.7"), stranger);
+        story
     }
 }
 
@@ -31,14 +29,9 @@ impl Story {
 #[test]
 fn min_live_holds_beside_a_stranger_that_is_kept() {
     for by in WAYS {
-        let mut story = Story::new("min_live=1 keep");
-        let entry: &mut TableEntry = story.kernel.get_mut(&VS.parse().unwrap()).unwrap();
-        entry
-            .servers
-            .insert(rs("10.1.0.7"), RealServer::new(Forwarding::Dr, Weight(1)));
+        let mut story = Story::beside_a_stranger("min_live=1 keep");
         story.settles("1=5 2=5 3=5 7=1");
-        let file = files("w1,w2,w3", "min_live=1 keep");
-        story.gets(by, &texts(&file));
+        story.gets_section(by, "w1,w2,w3", "min_live=1 keep");
         story.farm().fails_to_resolve("w1 w2 w3");
         story.settles("1=5 2=5 3=5 7=1");
         story.farm().resolves("w1", "10.1.0.4");
@@ -48,7 +41,7 @@ fn min_live_holds_beside_a_stranger_that_is_kept() {
         story.settles("1=5 2=5 3=5 7=1");
         // Somebody takes those of before out.
         for host in ["10.1.0.1", "10.1.0.2", "10.1.0.3"] {
-            story.takes_out(&[host]);
+            story.loses(host);
             story.looks();
         }
         story.farm().fails("web/http", "w1 w2 w3");
@@ -64,8 +57,7 @@ fn what_failed_is_not_held_beside_healthy_ones() {
         let mut story = Story::new("min_live=1");
         story.fails("1 3", "2=5");
         story.fails("1 2 3", "2=5");
-        let file = files("10.1.0.1,w2,10.1.0.3", "min_live=1");
-        story.gets(by, &texts(&file));
+        story.gets_section(by, "10.1.0.1,w2,10.1.0.3", "min_live=1");
         story.farm().fails_to_resolve("w2");
         story.farm().fails("web/http", "w2");
         story.looks();
@@ -78,8 +70,7 @@ fn what_failed_is_not_held_beside_healthy_ones() {
 fn a_held_server_comes_back_where_the_look_behind_the_repair_failed() {
     for by in WAYS {
         let mut story = Story::new("");
-        let file = files("10.1.0.1,w2,10.1.0.3", "");
-        story.gets(by, &texts(&file));
+        story.gets_section(by, "10.1.0.1,w2,10.1.0.3", "");
         story.looks();
         if matches!(by, By::Restart) {
             story.farm().fails_to_resolve("w2");
@@ -111,8 +102,7 @@ fn a_held_server_comes_back_where_the_look_behind_the_repair_failed() {
 #[test]
 fn a_boot_puts_no_server_in_that_the_file_dropped() {
     let mut story = Story::new("fallback=10.1.0.9");
-    let file = files("10.1.0.1,10.1.0.2", "fallback=fb");
-    story.gets(By::Restart, &texts(&file));
+    story.gets_section(By::Restart, "10.1.0.1,10.1.0.2", "fallback=fb");
     story.kernel = Table::new();
     story.looks();
     let first = servers(&story.kernel);
@@ -125,10 +115,9 @@ fn a_boot_puts_no_server_in_that_the_file_dropped() {
 fn one_alone_stays_out_though_another_comes_in_and_one_leaves() {
     let mut story = Story::new("");
     story.fails("3", "1=5 2=5");
-    let file = files("10.1.0.1,w2,10.1.0.3", "");
-    story.gets(By::Reload, &texts(&file));
+    story.gets_section(By::Reload, "10.1.0.1,w2,10.1.0.3", "");
     story.settles("1=5 2=5");
-    story.takes_out(&["10.1.0.2"]);
+    story.loses("10.1.0.2");
     story.farm().fails("web/http", "10.1.0.1");
     story.settles("3=5");
 }
@@ -137,14 +126,9 @@ fn one_alone_stays_out_though_another_comes_in_and_one_leaves() {
 #[test]
 fn a_kept_stranger_does_not_count_for_min_live() {
     for by in WAYS {
-        let mut story = Story::new("min_live=1 keep");
-        let entry: &mut TableEntry = story.kernel.get_mut(&VS.parse().unwrap()).unwrap();
-        entry
-            .servers
-            .insert(rs("10.1.0.7"), RealServer::new(Forwarding::Dr, Weight(1)));
+        let mut story = Story::beside_a_stranger("min_live=1 keep");
         story.fails("1", "2=5 3=5 7=1");
-        let file = files("w1,10.1.0.2,10.1.0.3", "min_live=1 keep");
-        story.gets(by, &texts(&file));
+        story.gets_section(by, "w1,10.1.0.2,10.1.0.3", "min_live=1 keep");
         story.farm().fails_to_resolve("w1");
         story.farm().fails("web/http", "w1 10.1.0.2");
         story.settles("3=5 7=1");
@@ -181,8 +165,7 @@ fn a_dropped_server_that_failed_is_no_fallback() {
         story.fails("1 2 3", "3=5");
         assert_eq!(story.role("10.1.0.3"), Some(ServerRole::Kept));
         // The dead one is taken out of the file.
-        let file = files("10.1.0.1,10.1.0.2", "min_live=1 fallback=fb");
-        story.gets(by, &texts(&file));
+        story.gets_section(by, "10.1.0.1,10.1.0.2", "min_live=1 fallback=fb");
         story.farm().fails_to_resolve("fb");
         story.looks();
         story.farm().fails("web/http", "10.1.0.1 10.1.0.2");
@@ -199,8 +182,7 @@ fn a_dropped_server_that_failed_does_not_count_for_min_live() {
         let mut story = Story::new("min_live=1");
         story.fails("1 2", "3=5");
         story.fails("1 2 3", "3=5");
-        let file = files("10.1.0.1,w2", "min_live=1");
-        story.gets(by, &texts(&file));
+        story.gets_section(by, "10.1.0.1,w2", "min_live=1");
         story.farm().fails_to_resolve("w2");
         story.farm().fails("web/http", "10.1.0.1 w2");
         story.looks();
@@ -217,13 +199,13 @@ fn a_dropped_server_that_failed_does_not_count_for_min_live() {
 fn what_was_held_leaves_with_a_file_in_which_all_names_have_addresses() {
     let mut story = Story::new("min_live=1 fallback=10.1.0.9");
     story.fails("1 2 3", "9=1");
-    story.gets(By::Reload, &texts(&files(HOSTS, "min_live=1 fallback=fb")));
+    story.gets_section(By::Reload, HOSTS, "min_live=1 fallback=fb");
     story.farm().fails_to_resolve("fb");
     story.settles("9=1");
     // A reload of the same file is none of another one.
-    story.gets(By::Reload, &texts(&files(HOSTS, "min_live=1 fallback=fb")));
+    story.gets_section(By::Reload, HOSTS, "min_live=1 fallback=fb");
     story.settles("9=1");
-    story.gets(By::Reload, &texts(&files(HOSTS, "min_live=1")));
+    story.gets_section(By::Reload, HOSTS, "min_live=1");
     story.settles("1=5");
 }
 
@@ -232,17 +214,11 @@ fn what_was_held_leaves_with_a_file_in_which_all_names_have_addresses() {
 fn a_server_that_was_held_for_a_name_leaves_with_that_name() {
     let mut story = Story::new("min_live=1");
     story.fails("1 2", "3=5");
-    story.gets(
-        By::Reload,
-        &texts(&files("10.1.0.1,10.1.0.2,w3", "min_live=1")),
-    );
+    story.gets_section(By::Reload, "10.1.0.1,10.1.0.2,w3", "min_live=1");
     story.farm().fails_to_resolve("w3");
     story.farm().fails("web/http", "10.1.0.1 10.1.0.2 w3");
     story.settles("3=5");
-    story.gets(
-        By::Reload,
-        &texts(&files("10.1.0.1,10.1.0.2", "min_live=1")),
-    );
+    story.gets_section(By::Reload, "10.1.0.1,10.1.0.2", "min_live=1");
     story.farm().fails("web/http", "10.1.0.1 10.1.0.2");
     story.settles("1=5");
 }
@@ -253,8 +229,7 @@ fn a_held_server_that_failed_gives_way_to_the_fallback() {
     for by in WAYS {
         let mut story = Story::new("min_live=3 fallback=10.1.0.9");
         story.fails("2", "1=5 2=5 3=5");
-        let file = files("10.1.0.1,w2,10.1.0.3", "min_live=3 fallback=10.1.0.9");
-        story.gets(by, &texts(&file));
+        story.gets_section(by, "10.1.0.1,w2,10.1.0.3", "min_live=3 fallback=10.1.0.9");
         story.farm().fails_to_resolve("w2");
         story.farm().fails("web/http", "w2");
         story.settles("1=5 2=5 3=5");
@@ -273,8 +248,7 @@ fn a_quiesced_server_stays_with_weight_0_while_its_new_name_has_no_address() {
     for by in WAYS {
         let mut story = Story::new("min_live=1 quiesce");
         story.fails("2", "1=5 2=0 3=5");
-        let file = files("10.1.0.1,w2,10.1.0.3", "min_live=1 quiesce");
-        story.gets(by, &texts(&file));
+        story.gets_section(by, "10.1.0.1,w2,10.1.0.3", "min_live=1 quiesce");
         story.farm().fails_to_resolve("w2");
         story.farm().fails("web/http", "w2");
         story.settles("1=5 2=0 3=5");
@@ -293,22 +267,12 @@ fn the_end_of_a_wish_gives_a_held_server_that_failed_back_what_it_had() {
         let mut story = Story::new("min_live=1");
         story.fails("1 2", "3=5");
         story.fails("1 2 3", "3=5");
-        story.gets(by, &texts(&files("w1,w2,w3", "min_live=1")));
+        story.gets_section(by, "w1,w2,w3", "min_live=1");
         story.farm().fails_to_resolve("w1 w2 w3");
         story.farm().fails("web/http", "w1 w2 w3");
         story.settles("3=5");
-        let now = story.farm().now();
-        let order = Order {
-            aim: aim("10.1.0.3", None),
-            wish: ManualWish::Disable,
-            span: None,
-            by: "op".to_owned(),
-            reason: String::new(),
-            caution: Caution::Force,
-        };
-        let (answer, actions) = story.farm().bindings.order(now, &order);
-        answer.unwrap();
-        story.farm().perform(actions);
+        let insists = story.orders("10.1.0.3", ManualWish::Disable, None, Caution::Force);
+        insists.unwrap();
         story.looks();
         assert_eq!(servers(&story.kernel), "", "{by:?}");
         story.farm().enables("10.1.0.3").unwrap();
