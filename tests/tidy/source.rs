@@ -181,28 +181,34 @@ fn matching_brace(code: &str, open: usize) -> usize {
     code.len()
 }
 
-/// The ranges of the items behind `#[cfg(test)]`.
+/// The ranges of what stands behind `#[cfg(test)]`: items, statements, fields and their values.
 fn test_items(code: &str) -> Vec<Range<usize>> {
     const MARK: &str = "#[cfg(test)]";
     let mut ranges = Vec::new();
     let mut from = 0;
     while let Some(found) = code[from..].find(MARK) {
         let start = from + found;
-        let end = match code[start + MARK.len()..].find([';', '{']) {
-            None => code.len(),
-            Some(stop) => {
-                let stop = start + MARK.len() + stop;
-                if code.as_bytes().get(stop) == Some(&b'{') {
-                    matching_brace(code, stop)
-                } else {
-                    stop + 1
-                }
-            }
-        };
-        ranges.push(start..end);
-        from = end;
+        from = marked_end(code, start + MARK.len());
+        ranges.push(start..from);
     }
     ranges
+}
+
+/// The end of what an attribute that ends at `from` belongs to: its block, semicolon or comma, or
+/// the end of what holds it.
+fn marked_end(code: &str, from: usize) -> usize {
+    let mut depth = 0_i32;
+    for (at, byte) in code.bytes().enumerate().skip(from) {
+        match byte {
+            b'(' | b'[' => depth += 1,
+            b')' | b']' | b'}' if depth == 0 => return at,
+            b')' | b']' => depth -= 1,
+            b'{' if depth == 0 => return matching_brace(code, at),
+            b';' | b',' if depth == 0 => return at + 1,
+            _ => {}
+        }
+    }
+    code.len()
 }
 
 /// Blanks comments and the inside of literals; keeps length, quotes and line ends.
@@ -353,5 +359,24 @@ mod tests {
         );
         assert_eq!(source.paths().len(), 1);
         assert_eq!(source.lines_without_tests(), 2);
+    }
+
+    #[test]
+    fn a_field_for_tests_ends_with_its_comma() {
+        let source = Source::new(
+            "src/a.rs",
+            "struct A {\n  #[cfg(test)]\n  seen: Cell<(u8, u8)>,\n  other: std::fs::File,\n}\nfn f() {}\n",
+        );
+        assert_eq!(source.paths().len(), 1);
+        assert_eq!(source.lines_without_tests(), 4);
+    }
+
+    #[test]
+    fn a_last_field_for_tests_ends_with_its_struct() {
+        let source = Source::new(
+            "src/a.rs",
+            "fn f() -> A {\n  A {\n    #[cfg(test)]\n    seen: g(1, 2)\n  }\n}\nfn h() { std::fs::y(); }\n",
+        );
+        assert_eq!(source.paths().len(), 1);
     }
 }
