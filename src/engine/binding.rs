@@ -6,6 +6,9 @@
 //! | Question | File |
 //! |---|---|
 //! | what has a service said, is its gate open | `judge` |
+//! | what does a report of a service change | `reported` |
+//! | what is wished for a virtual service now, what is said of it | `decide` |
+//! | how are notes to a person worded | `notes` |
 //! | which withdrawals does only a person end | `latch` |
 //! | which address has a host word | `addresses` |
 //! | what counts while an address changes | `changing` |
@@ -36,6 +39,7 @@ mod carry;
 mod change;
 mod changing;
 mod counting;
+mod decide;
 mod declared;
 mod enable;
 mod families;
@@ -45,7 +49,9 @@ mod ground;
 mod judge;
 mod latch;
 mod lost;
+mod notes;
 mod owned;
+mod reported;
 mod shared;
 mod shown;
 mod staying;
@@ -61,41 +67,27 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::engine::binding::staying::Missing;
-use crate::engine::desired::{HeldUntil, RealServerView, Survey, service};
-use crate::engine::event::{
-    Action, HostVerdict, Note, Reason, Resolved, SectionNews, ServerChange, TableOutcome,
-};
-use crate::engine::manual::{EntryKey, Manual};
+use crate::engine::desired::RealServerView;
+use crate::engine::event::{Action, Resolved, TableOutcome};
+use crate::engine::manual::Manual;
 use crate::engine::saved::{Record, Saved};
-use crate::engine::section::count::Opinion;
 use crate::engine::section::memory::{Found, Sections};
-use crate::lvs::{Desired, DesiredService, Family, ServerWish, VirtualServiceKey};
+use crate::lvs::{Desired, DesiredService, Family, VirtualServiceKey};
 use crate::model::{HostName, Model, MonitorProgram, ServiceId};
-use crate::time::{Mono, Now, Wall};
+use crate::time::{Mono, Now};
 use addresses::{Addresses, Tick};
-use changing::Whole;
 use families::Led;
 pub(crate) use families::{Families, Turned};
 use ground::Ground;
 use judge::Judge;
 pub(crate) use judge::{Part, Verdict};
 use latch::Latches;
-use owned::{Naming, Owned};
+use notes::left_out_note;
+use owned::Owned;
+pub(crate) use reported::Ruling;
 
 /// How long a service without an interval is waited for before servers are decided without it.
 const NEVER_POLLED_WAIT: Duration = Duration::from_secs(60);
-
-/// What a failing report means for the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ruling {
-    /// An `alert lvs.alert` line of some period passed its rules: the gate opens (D3).
-    Passed,
-    /// None did: no verdict, unless the gate is open already (D5).
-    HeldBack,
-    /// The report says nothing about any server, so its failure is no verdict on one, whether
-    /// the gate is open or not.
-    Blind,
-}
 
 /// All bindings with their gates, verdicts and withdrawals.
 #[derive(Debug)]
@@ -203,127 +195,6 @@ impl Bindings {
     pub(crate) fn is_gate_open(&self, service: ServiceId) -> bool {
         let judge = self.judges.get(&service);
         judge.is_some_and(|judge| judge.gate.is_some())
-    }
-
-    /// A failing report of a service. `hosts` has an entry for each member that was checked;
-    /// `reason` is what a binding with `-R` says as its reason, none where the report says nothing
-    /// of the service as a whole.
-    ///
-    /// A failure counts while the gate is open, and opens it when the alert rules pass (D3).
-    /// What is good about a host in a failing report counts at once: the rules of alerts hold
-    /// failures back, not successes.
-    pub(crate) fn failed(
-        &mut self,
-        now: Now,
-        service: ServiceId,
-        ruling: Ruling,
-        hosts: &BTreeMap<HostName, HostVerdict>,
-        reason: Option<Reason>,
-    ) -> Vec<Action> {
-        let mut actions = Vec::new();
-        if !self.judges.contains_key(&service) {
-            return actions;
-        }
-        let said = reason.map_or(HostVerdict::Unknown(Reason::NoHostNamed), HostVerdict::Down);
-        let apart = self.set_apart((service, said), hosts);
-        let hosts = apart.hosts.as_ref();
-        let nowhere = hosts.keys();
-        let nowhere = nowhere.filter(|host| self.leads_nowhere(service, host));
-        let nowhere: BTreeSet<HostName> = nowhere.cloned().collect();
-        let mut not_good = hosts.iter().filter(|(_, it)| **it != HostVerdict::Up);
-        let is_at_no_server = hosts.values().any(|it| matches!(it, HostVerdict::Down(_)))
-            && not_good.all(|(host, _)| nowhere.contains(host));
-        let whole = match (apart.whole, is_at_no_server) {
-            (Whole::Counts, false) => Whole::Counts,
-            (Whole::Changing, _) => Whole::Changing,
-            (Whole::Counts | Whole::AtNoServer, _) => Whole::AtNoServer,
-        };
-        let Some(judge) = self.judges.get_mut(&service) else {
-            return actions;
-        };
-        if ruling == Ruling::Passed && judge.gate.is_none() {
-            judge.gate = Some(now.wall);
-            actions.push(carry::gate_record(&self.model, service, judge.gate));
-        }
-        let left_out_before = judge.left_out_count();
-        let mut is_news = false;
-        let mut bad = Vec::new();
-        let mut fail = |judge: &mut Judge, part: Part, reason| {
-            if judge.gate.is_some() && ruling != Ruling::Blind {
-                is_news |= judge.bad(&part, reason, now.wall);
-                bad.push((part, reason));
-            } else {
-                judge.heard(&part);
-            }
-        };
-        match (whole, reason) {
-            (Whole::Counts, Some(reason)) => fail(judge, Part::Whole, reason),
-            (Whole::AtNoServer, _) => _ = judge.heard(&Part::Whole),
-            (Whole::Counts, None) | (Whole::Changing, _) => {}
-        }
-        let mut good = Vec::new();
-        let mut unclear = 0;
-        for (host, verdict) in hosts {
-            let part = Part::Host(host.clone());
-            match verdict {
-                HostVerdict::Down(_) if nowhere.contains(host) => _ = judge.heard(&part),
-                HostVerdict::Down(reason) => fail(judge, part, *reason),
-                HostVerdict::Up => good.push(part),
-                HostVerdict::Unknown(reason) => {
-                    unclear += usize::from(judge.unclear(&part, *reason));
-                }
-            }
-        }
-        for part in good {
-            is_news |= judge.good(&part);
-        }
-        is_news |= judge.left_out_count() != left_out_before;
-        if unclear > 0 && !judge.is_unclear_said {
-            judge.is_unclear_said = true;
-            actions.push(unclear_note(service, unclear, !judge.bindings.is_empty()));
-        }
-        is_news |= self.latch(now, service, &bad, &mut actions);
-        let counts = whole == Whole::Counts && ruling != Ruling::Blind;
-        let reason = reason.filter(|_| counts);
-        let whole = reason.map_or(Opinion::Unknown, Opinion::Bad);
-        let mut sections = self.count_report(service, whole, hosts, &mut actions);
-        sections.extend(apart.keys);
-        self.heard(service, is_news, sections, &mut actions);
-        actions
-    }
-
-    /// A successful report of a service: closes its gate (D4). `hosts` has an entry for each
-    /// member that was checked; those that were not (excluded, disabled) keep their verdict.
-    pub(crate) fn succeeded(
-        &mut self,
-        service: ServiceId,
-        hosts: &BTreeMap<HostName, HostVerdict>,
-    ) -> Vec<Action> {
-        let mut actions = Vec::new();
-        if !self.judges.contains_key(&service) {
-            return actions;
-        }
-        let apart = self.set_apart((service, HostVerdict::Up), hosts);
-        let hosts = apart.hosts.as_ref();
-        let Some(judge) = self.judges.get_mut(&service) else {
-            return actions;
-        };
-        if judge.gate.take().is_some() {
-            actions.push(carry::gate_record(&self.model, service, None));
-        }
-        judge.is_unclear_said = false;
-        let (mut is_news, whole) = match apart.whole {
-            Whole::Counts => (judge.good(&Part::Whole), Opinion::Good),
-            Whole::Changing | Whole::AtNoServer => (false, Opinion::Unknown),
-        };
-        for host in hosts.keys() {
-            is_news |= judge.good(&Part::Host(host.clone()));
-        }
-        let good = hosts.keys().map(|host| (host.clone(), HostVerdict::Up));
-        let mut sections = self.count_report(service, whole, &good.collect(), &mut actions);
-        sections.extend(apart.keys);
-        self.heard(service, is_news, sections, &mut actions);
-        actions
     }
 
     /// Names were looked up (D8).
@@ -456,122 +327,6 @@ impl Bindings {
         &self.desired
     }
 
-    /// After a report: what follows for the table, also for names whose address changed.
-    fn heard(
-        &mut self,
-        service: ServiceId,
-        is_news: bool,
-        sections: BTreeSet<VirtualServiceKey>,
-        actions: &mut Vec<Action>,
-    ) {
-        let mut whole = self.change_addresses(actions);
-        whole.extend(sections);
-        whole.append(&mut self.weighed);
-        let services: BTreeSet<ServiceId> = is_news.then_some(service).into_iter().collect();
-        self.decide_after(&whole, &services, actions);
-    }
-
-    /// Computes the wishes for these virtual services afresh and says what changed.
-    fn decide(&mut self, keys: &BTreeSet<VirtualServiceKey>, actions: &mut Vec<Action>) {
-        self.decide_after(keys, &BTreeSet::new(), actions);
-    }
-
-    /// The same where only these services said something new, but for what is to be computed
-    /// as a `whole`.
-    fn decide_after(
-        &mut self,
-        whole: &BTreeSet<VirtualServiceKey>,
-        services: &BTreeSet<ServiceId>,
-        actions: &mut Vec<Action>,
-    ) {
-        let mut keys = whole.clone();
-        for &service in services {
-            keys.extend(self.virtual_services_by(service));
-        }
-        let mut is_changed = false;
-        for key in keys {
-            is_changed |= if whole.contains(&key) {
-                self.decide_one(key, actions)
-            } else {
-                self.decide_claims(key, services, actions)
-            };
-        }
-        if is_changed {
-            actions.push(Action::ApplyTable);
-        }
-    }
-
-    fn decide_one(&mut self, key: VirtualServiceKey, actions: &mut Vec<Action>) -> bool {
-        let mut survey = self.survey(key);
-        let declared = self.words_of(key, &survey);
-        self.wish_of_new(key, declared.keys().copied(), actions);
-        let naming = naming(&survey);
-        let before = self.desired.get(&key);
-        let wish_before = |server| {
-            before
-                .and_then(|wanted| wanted.servers.get(&server))
-                .copied()
-        };
-        let was_in = |server| matches!(wish_before(server), Some(ServerWish::In(_)));
-        let dropped = self.owned.declare(key, naming, &declared, was_in, actions);
-        let before = before.cloned();
-        let manual = &self.manual;
-        self.owned
-            .lay_wishes(key, |server| manual.effect((key, server)));
-        let held = self.held_by_lines(key, &survey);
-        let wanted = match self.decide_section(key, &survey, actions) {
-            Some(wanted) => wanted,
-            None => {
-                let wanted = service(
-                    key,
-                    &survey,
-                    self.owned.is_made(key),
-                    (self.owned.wishes(key), held.as_ref()),
-                    |server, wish| self.manual.over((key, server), wish),
-                );
-                self.say_changes(key, &survey, (&wanted, &BTreeMap::new()), actions);
-                wanted
-            }
-        };
-        let left = change::departures(dropped, &declared).into_iter();
-        let now = self.now.wall;
-        actions.extend(left.map(|(server, change)| server_note((key, server), change, now)));
-        if survey.is_declared && survey.section.is_none() {
-            let ground = Ground::of(&survey, &wanted, held);
-            self.grounds.insert(key, ground);
-        } else {
-            self.grounds.remove(&key);
-        }
-        self.take_note_of_staying(key, &survey, actions);
-        self.say_held(key, &mut survey);
-        let told = self.told.remove(&key).unwrap_or_default();
-        let mut tell = BTreeMap::new();
-        let mut news: BTreeMap<Option<ServiceId>, Vec<(HostName, String)>> = BTreeMap::new();
-        for (host, (service, text)) in survey.problems {
-            if told.get(&host) != Some(&text) {
-                let new = (host.clone(), text.clone());
-                news.entry(service).or_default().push(new);
-            }
-            tell.insert(host, text);
-        }
-        let held = self.held_until(key).and_then(HeldUntil::address);
-        for (service, mut new) in news {
-            // What is said of it is more than of the others.
-            new.sort_by_key(|(host, _)| Some(host) != held);
-            actions.extend(mend_notes((key, service), new));
-        }
-        if !tell.is_empty() {
-            self.told.insert(key, tell);
-        }
-        let is_changed = before.as_ref() != Some(&wanted);
-        if survey.is_declared || self.owned.is_made(key) || !wanted.servers.is_empty() {
-            self.desired.insert(key, wanted);
-            is_changed
-        } else {
-            self.desired.remove(&key).is_some()
-        }
-    }
-
     /// The virtual services that a service decides over.
     fn virtual_services_by(&self, service: ServiceId) -> BTreeSet<VirtualServiceKey> {
         let Some(judge) = self.judges.get(&service) else {
@@ -601,109 +356,6 @@ impl Bindings {
             .saturating_add(limit)
             .saturating_add(skew)
     }
-}
-
-/// What the file says of a virtual service itself.
-const fn naming(survey: &Survey) -> Naming {
-    if survey.creates.is_some() || survey.section.is_some() {
-        Naming::Made
-    } else if survey.is_declared {
-        Naming::Named
-    } else {
-        Naming::Unnamed
-    }
-}
-
-/// What a person should mend about these words: a note about each, or where name servers are gone
-/// and there would be thousands, one about all of them, with the first in full.
-fn mend_notes(
-    of: (VirtualServiceKey, Option<ServiceId>),
-    news: Vec<(HostName, String)>,
-) -> Vec<Action> {
-    /// As many are noted singly, or named in the one note; the rest is counted.
-    const NAMED_MAX: usize = 5;
-    let (Some((first, text)), Some(more)) = (news.first(), news.len().checked_sub(NAMED_MAX + 1))
-    else {
-        let singly = news.into_iter();
-        return singly
-            .map(|(host, text)| mend_note(of, Some(host), text))
-            .collect();
-    };
-    let named = news.iter().take(NAMED_MAX).map(|(host, _)| host.as_str());
-    let text = format!(
-        "{} servers ({} and {} more), the first: {text}; lvsmon table shows all",
-        news.len(),
-        named.collect::<Vec<&str>>().join(", "),
-        more + 1,
-    );
-    vec![mend_note(of, Some(first.clone()), text)]
-}
-
-/// What a person should mend about a line, or about a section.
-fn mend_note(
-    (key, service): (VirtualServiceKey, Option<ServiceId>),
-    host: Option<HostName>,
-    text: String,
-) -> Action {
-    Action::Note(match service {
-        Some(service) => Note::Binding {
-            service,
-            host,
-            text,
-        },
-        None => Note::Section {
-            virtual_service: key,
-            news: SectionNews::Mend { host, text },
-        },
-    })
-}
-
-fn server_note((key, server): EntryKey, change: ServerChange, since: Wall) -> Action {
-    Action::Note(Note::Server {
-        virtual_service: key,
-        server,
-        change,
-        since,
-    })
-}
-
-fn unclear_note(service: ServiceId, count: usize, has_lines: bool) -> Action {
-    let line = if has_lines { ", or write -R" } else { "" };
-    let text = format!(
-        "the failing check does not say which hosts fail; the real servers of {count} hosts stay as they are: name them in the first line of output, or set all_hosts_on_failure{line}"
-    );
-    Action::Note(Note::Binding {
-        service,
-        host: None,
-        text,
-    })
-}
-
-fn left_out_note(service: ServiceId, parts: &[Part]) -> Action {
-    /// Hosts named in one line; the rest is counted.
-    const NAMED_MAX: usize = 5;
-    let hosts: Vec<&str> = parts
-        .iter()
-        .filter_map(|part| match part {
-            Part::Whole => None,
-            Part::Host(host) => Some(host.as_str()),
-        })
-        .collect();
-    let named = hosts.iter().take(NAMED_MAX).copied();
-    let named = named.collect::<Vec<&str>>().join(", ");
-    let about = match hosts.len() {
-        0 => String::new(),
-        1..=NAMED_MAX => format!(" on {named}"),
-        count => format!(" on {named} and {} more", count - NAMED_MAX),
-    };
-    let text = format!(
-        "no report{about} came within one interval; its real servers are decided without this service until one comes"
-    );
-    Action::Note(Note::Binding {
-        service,
-        host: None,
-        text,
-    })
 }
 
 /// A line of the journal; with no state the key is to be forgotten.

@@ -130,7 +130,7 @@ impl Bindings {
         for (server, before, change, claims) in said {
             let entry = (key, server);
             let since = self.so_since(entry, before, &change, &claims);
-            actions.push(super::server_note(entry, change, since));
+            actions.push(super::notes::server_note(entry, change, since));
         }
         is_changed
     }

@@ -12,15 +12,20 @@ mod wishes;
 use std::net::IpAddr;
 
 use super::*;
-use crate::engine::event::{Aim, Cause, RealServerName, TableLook, TableOutcome};
+use crate::engine::desired::service;
+use crate::engine::event::{
+    Aim, Cause, HostVerdict, Note, RealServerName, Reason, SectionNews, ServerChange, TableLook,
+    TableOutcome,
+};
 use crate::engine::fixture;
 use crate::engine::section::count::Past;
 use crate::lvs::replay::apply;
 use crate::lvs::{
     Command, Connections, DesiredService, Forwarding, RealServer, RealServerKey, Scheduler,
-    ServiceWish, Table, Weight, diff,
+    ServerWish, ServiceWish, Table, Weight, diff,
 };
 use crate::model::{Binding, BoundServers, Creation, Ends, Member, Withdraws};
+use crate::time::Wall;
 
 /// One line of a farm as a binding.
 fn binding(model: &Model, line: &str) -> Binding {

@@ -9,7 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::effort::visit;
-use crate::engine::binding::{Bindings, mend_note};
+use crate::engine::binding::Bindings;
+use crate::engine::binding::notes::mend_note;
 use crate::engine::desired::{RealServerView, Survey};
 use crate::engine::event::{Action, Aim, Caution, KeptOut, ManualWish, Miss, Order};
 use crate::engine::manual::merged::{GaveWay, Section};
