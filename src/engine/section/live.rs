@@ -56,18 +56,18 @@ pub enum ServedBy {
     NobodyYet,
 }
 
-/// Whether the section has a fallback, and may use it.
+/// What takes the place of all real servers of the file where none of them is healthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FallbackUse {
-    /// It has none.
+pub(crate) enum Replacement {
+    /// Nothing does: the last ones that failed stay, as `min_live` says.
     None,
-    /// It has one. Where its name has no address, what serves may be that.
+    /// The fallback. Where its name has no address, what serves may be that.
     Ready,
-    /// It has one, but first verdicts are waited for.
+    /// The fallback, but first verdicts are waited for.
     NotYet,
-    /// What serves may be real servers of names without an address; or, of a section without a
-    /// fallback, it was kept for these, and they are not good.
-    HeldBack,
+    /// What serves and is held: it may be real servers of names without an address, or, of a
+    /// section without a fallback, it was kept for names whose servers now are not good.
+    Held,
 }
 
 /// What a section has where its real servers fail.
@@ -78,7 +78,7 @@ pub(crate) struct Reserve {
     /// As many that the file does not name serve in the place of real servers whose names have no
     /// address. They leave fewer to keep, and end no alarm.
     pub(crate) beside: usize,
-    pub(crate) fallback: FallbackUse,
+    pub(crate) replacement: Replacement,
 }
 
 /// Decides it for the declared real servers in file order.
@@ -86,7 +86,7 @@ pub(crate) fn live(servers: &[ServerStanding], reserve: Reserve) -> Live {
     let Reserve {
         min_live,
         beside,
-        fallback,
+        replacement,
     } = reserve;
     let serving = servers
         .iter()
@@ -127,10 +127,10 @@ pub(crate) fn live(servers: &[ServerStanding], reserve: Reserve) -> Live {
         kept: Vec::new(),
         by,
     };
-    let replaced = match (serving + spent.len().min(min_live), nobody, fallback) {
-        (0, ServedBy::Nobody, FallbackUse::Ready) => true,
-        (0, _, FallbackUse::NotYet) => return none_kept(ServedBy::NobodyYet),
-        (0, by, FallbackUse::HeldBack) => return none_kept(by),
+    let replaced = match (serving + spent.len().min(min_live), nobody, replacement) {
+        (0, ServedBy::Nobody, Replacement::Ready) => true,
+        (0, _, Replacement::NotYet) => return none_kept(ServedBy::NobodyYet),
+        (0, by, Replacement::Held) => return none_kept(by),
         _ => false,
     };
     if replaced {
@@ -179,9 +179,9 @@ mod tests {
     /// to come, `x` taken by an operator, a digit the turn of its withdrawal.
     #[test]
     fn the_last_withdrawn_stay_until_nobody_serves_and_a_fallback_is_there() {
-        use FallbackUse::{HeldBack, None, NotYet, Ready};
+        use Replacement::{Held, None, NotYet, Ready};
         use ServedBy::{Fallback, Nobody, NobodyYet, Servers, TooFew};
-        let cases: [(&str, usize, FallbackUse, &[usize], ServedBy); 45] = [
+        let cases: [(&str, usize, Replacement, &[usize], ServedBy); 45] = [
             ("+++", 0, None, &[], Servers),
             ("+1+", 2, None, &[], Servers),
             ("+12", 1, Ready, &[], Servers),
@@ -225,14 +225,14 @@ mod tests {
             ("--", 0, Ready, &[], Fallback),
             ("--", 0, None, &[], Nobody),
             ("--", 0, NotYet, &[], NobodyYet),
-            ("--", 0, HeldBack, &[], Nobody),
+            ("--", 0, Held, &[], Nobody),
             ("-?", 0, Ready, &[], NobodyYet),
         ];
-        for (servers, min_live, fallback, kept, by) in cases {
+        for (servers, min_live, replacement, kept, by) in cases {
             let reserve = Reserve {
                 min_live,
                 beside: 0,
-                fallback,
+                replacement,
             };
             let found = live(&standings(servers), reserve);
             let expected = Live {
@@ -241,7 +241,7 @@ mod tests {
             };
             assert_eq!(
                 found, expected,
-                "{servers} min_live {min_live} {fallback:?}"
+                "{servers} min_live {min_live} {replacement:?}"
             );
         }
     }
@@ -262,7 +262,7 @@ mod tests {
             let reserve = Reserve {
                 min_live,
                 beside,
-                fallback: FallbackUse::None,
+                replacement: Replacement::None,
             };
             let expected = Live {
                 kept: kept.to_vec(),

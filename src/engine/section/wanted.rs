@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::engine::manual::Effect;
-use crate::engine::section::live::{FallbackUse, Live, Reserve, ServedBy, ServerStanding, live};
+use crate::engine::section::live::{Live, Replacement, Reserve, ServedBy, ServerStanding, live};
 use crate::engine::section::memory::{Found, Memory};
 use crate::engine::section::unsaid::{kept_in, most_unsaid, untested};
-use crate::engine::section::wanted::fallback::{fallback_use, in_use, put_fallback, reserve};
+use crate::engine::section::wanted::fallback::{in_use, put_fallback, replacement, reserve};
 use crate::engine::section::wanted::held::held;
 use crate::engine::section::wanted::unjudged::{at_worst, surely};
 use crate::engine::section::weight::{Share, ramp, weight};
@@ -216,7 +216,7 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
     let is_silent = |it: &Server| matches!(it.health, Health::Waiting | Health::Unheard);
     let has_silent = facts.servers.iter().any(is_silent);
     let grace = opens.filter(|&opens| opens > now.mono && has_silent);
-    let declared = reserve(facts, fallback_use(facts, grace));
+    let declared = reserve(facts, replacement(facts, grace));
     let reserve = in_use(facts, declared);
     let is_over = opens.is_some_and(|opens| opens <= now.mono);
     let is_open = is_over && serves_nobody(facts, reserve);
@@ -241,7 +241,7 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
         found: facts.found,
         due: None,
     };
-    put_fallback(&mut wanted, facts, is_needed, (by, reserve.fallback));
+    put_fallback(&mut wanted, facts, is_needed, (by, reserve.replacement));
     let pace = pace(facts, &kept);
     let most = most_unsaid(facts, &kept);
     for (place, server) in facts.servers.iter().enumerate() {
@@ -269,14 +269,14 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
 fn serves_nobody(facts: &Facts<'_>, reserve: Reserve) -> bool {
     let has_good = facts.servers.iter().any(|it| it.health == Health::Good);
     // Where nobody was judged, the fallback is in nobody's place.
-    let fallback = match reserve.fallback {
-        FallbackUse::Ready if !has_verdict(facts) => FallbackUse::NotYet,
-        FallbackUse::None | FallbackUse::Ready | FallbackUse::NotYet | FallbackUse::HeldBack => {
-            reserve.fallback
+    let replacement = match reserve.replacement {
+        Replacement::Ready if !has_verdict(facts) => Replacement::NotYet,
+        Replacement::None | Replacement::Ready | Replacement::NotYet | Replacement::Held => {
+            reserve.replacement
         }
     };
     let reserve = Reserve {
-        fallback,
+        replacement,
         ..reserve
     };
     let by = live(&standings(facts, false), reserve).by;

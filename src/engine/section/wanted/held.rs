@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::engine::section::live::{FallbackUse, Reserve, ServedBy, ServerStanding, live};
+use crate::engine::section::live::{Replacement, Reserve, ServedBy, ServerStanding, live};
 use crate::engine::section::wanted::{Facts, Health};
 use crate::lvs::{RealServerKey, ServerWish, Strangers, Weight};
 use crate::model::HostName;
@@ -77,7 +77,7 @@ pub(super) fn held(
     (standings, reserve): (&[ServerStanding], Reserve),
 ) -> Option<Held> {
     let if_ready = Reserve {
-        fallback: FallbackUse::Ready,
+        replacement: Replacement::Ready,
         ..reserve
     };
     let is_needed = match by {
