@@ -17,8 +17,6 @@ pub(super) struct Staying {
     usual: Usual,
     /// A name without an address has kept it: it leaves when somebody takes its place.
     is_held: bool,
-    /// It came back, and has served since.
-    has_returned: bool,
 }
 
 /// How it stays.
@@ -32,6 +30,8 @@ enum Stay {
     /// It comes back like this: others emptied the virtual service, a wish took it away, or the
     /// end of the daemon before did.
     Back(RealServer),
+    /// It came back, and every look since found it in, lastly like this.
+    Returned(RealServer),
     /// An operator wishes this of it; without that it would be like this, where that is known.
     Wished(Effect, Option<RealServer>),
 }
@@ -71,7 +71,6 @@ impl Staying {
             stay: Stay::AsFound,
             usual,
             is_held,
-            has_returned: false,
         }
     }
 
@@ -84,7 +83,7 @@ impl Staying {
     }
 
     pub(super) const fn has_returned(&self) -> bool {
-        self.has_returned
+        matches!(self.stay, Stay::Returned(_))
     }
 
     /// Whether a name without an address keeps it, or has kept it until now; answers whether that
@@ -104,7 +103,6 @@ impl Staying {
         let usual = self.usual.settings().filter(|it| it.weight > Weight(0));
         let usual = usual.filter(|_| may_return && sight.company == Company::AsWeLeave);
         let in_now = sight.found.filter(|found| found.weight > Weight(0));
-        self.has_returned &= in_now.is_some();
         let (stay, is_news) = match (self.stay, in_now) {
             (Stay::Back(_), None)
             | (Stay::Wished(_, Some(_)), _)
@@ -112,19 +110,17 @@ impl Staying {
                 return false;
             }
             // It is back: whoever takes it out from now on means it.
-            (Stay::Back(_), Some(found)) => {
-                self.has_returned = true;
-                (Stay::Seen(*found), true)
-            }
+            (Stay::Back(_), Some(found)) => (Stay::Returned(*found), true),
+            (Stay::Returned(_), Some(found)) => (Stay::Returned(*found), false),
             (Stay::Wished(effect, None), Some(found)) => (Stay::Wished(effect, Some(*found)), true),
             (Stay::AsFound | Stay::Seen(_), Some(found)) => (Stay::Seen(*found), false),
             // Nobody puts one in that failed.
-            (Stay::Seen(settings), None)
+            (Stay::Seen(settings) | Stay::Returned(settings), None)
                 if sight.company != Company::Others && self.usual != Usual::Failed =>
             {
                 (Stay::Back(settings), true)
             }
-            (Stay::Seen(_), None) => {
+            (Stay::Seen(_) | Stay::Returned(_), None) => {
                 // Somebody took it out, or gave it weight 0, and nobody else: so it stays.
                 self.usual = Usual::Unknown;
                 (Stay::AsFound, false)
@@ -146,9 +142,10 @@ impl Staying {
             (None, stay) => stay,
             (Some(effect), Stay::Wished(_, settings)) => Stay::Wished(effect, settings),
             (Some(effect), Stay::AsFound) => Stay::Wished(effect, self.usual.settings()),
-            (Some(effect), Stay::Seen(settings) | Stay::Back(settings)) => {
-                Stay::Wished(effect, Some(settings))
-            }
+            (
+                Some(effect),
+                Stay::Seen(settings) | Stay::Back(settings) | Stay::Returned(settings),
+            ) => Stay::Wished(effect, Some(settings)),
         };
     }
 
@@ -167,7 +164,7 @@ impl Staying {
     /// What is wanted of it.
     pub(super) const fn wish(&self) -> ServerWish {
         match self.stay {
-            Stay::AsFound | Stay::Seen(_) => ServerWish::AsFound,
+            Stay::AsFound | Stay::Seen(_) | Stay::Returned(_) => ServerWish::AsFound,
             Stay::Back(settings) => ServerWish::In(settings),
             Stay::Wished(effect, Some(settings)) => effect.over(ServerWish::In(settings)),
             Stay::Wished(effect, None) => effect.over(ServerWish::AsFound),
