@@ -19,9 +19,9 @@ use crate::model::{BoundServers, HostName, Model};
 use crate::names::Names;
 use crate::time::Mono;
 
-/// Bounds of the time between two look-ups of a good answer: no resolver is flooded because
-/// of a lifetime of 0, no change is missed for longer than an hour.
-const REFRESH: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(3600));
+/// Shortest time between two look-ups of a good answer: no resolver is flooded because others had
+/// asked a while ago. The longest is that of [`crate::names`].
+const REFRESH_MIN: Duration = Duration::from_secs(5);
 
 /// Time to the next look-up after an error: soon, because real servers may wait for it.
 const RETRY: Duration = Duration::from_secs(5);
@@ -161,7 +161,7 @@ async fn keep_fresh(
                 let mut addresses = answer.addresses;
                 addresses.sort_unstable();
                 addresses.dedup();
-                (Ok(addresses), answer.fresh_for.clamp(REFRESH.0, REFRESH.1))
+                (Ok(addresses), answer.fresh_for.max(REFRESH_MIN))
             }
             Err(error) => {
                 let todo = what_to_do(&host, &places.borrow());

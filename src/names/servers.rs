@@ -15,11 +15,11 @@ use tokio::time::timeout;
 
 use crate::names::files;
 
-/// Bounds of the lifetime of a name server's answer: one of zero must not become a query for
-/// each check, and a change must be noticed on the day it happens.
+/// Shortest lifetime of a name server's answer: one of zero must not become a query for each check.
 pub(super) const FRESH_MIN: Duration = Duration::from_secs(5);
-/// See [`FRESH_MIN`].
-const FRESH_MAX: Duration = Duration::from_secs(3_600);
+/// Longest lifetime: a program looks names up itself, so until we do it speaks of another machine
+/// than the one in the table, and keeps that in though it may be dead.
+pub(super) const FRESH_MAX: Duration = Duration::from_secs(60);
 
 /// Longest look-up, over all servers, tries and search domains.
 pub(super) const LOOKUP_MAX: Duration = Duration::from_secs(10);

@@ -2,7 +2,7 @@ use std::net::UdpSocket;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicU8, AtomicUsize};
 
-use super::servers::FRESH_MIN;
+use super::servers::{FRESH_MAX, FRESH_MIN};
 use super::*;
 use crate::logged::lines;
 
@@ -11,8 +11,9 @@ const ANSWERS: u8 = 0;
 const DENIES: u8 = 1;
 const SILENT: u8 = 2;
 const ONLY_V6_FAILS: u8 = 3;
+const ANSWERS_FOR_A_DAY: u8 = 4;
 
-/// A name server on loopback: every name has 10.0.0.7 and fd00::7, for one second.
+/// A name server on loopback: every name has 10.0.0.7 and fd00::7, for one second or a day.
 struct Server {
     address: SocketAddr,
     manner: Arc<AtomicU8>,
@@ -68,7 +69,12 @@ fn answer(question: &[u8], manner: u8) -> Option<Vec<u8>> {
         } else {
             vec![10, 0, 0, 7]
         };
-        answer.extend([0xc0, 12, 0, question[name + 1], 0, 1, 0, 0, 0, 1]);
+        answer.extend([0xc0, 12, 0, question[name + 1], 0, 1]);
+        let lifetime: u32 = match manner {
+            ANSWERS_FOR_A_DAY => 86_400,
+            _ => 1,
+        };
+        answer.extend(lifetime.to_be_bytes());
         answer.extend([0, u8::try_from(address.len()).unwrap()]);
         answer.extend(address);
     }
@@ -283,6 +289,20 @@ fn name_servers_are_asked_once_for_many_callers() {
         names.lookup("web7.test").await.unwrap();
         assert_eq!(place.server.questions.load(SeqCst), 4);
     });
+}
+
+#[test]
+fn an_answer_for_a_day_is_asked_for_again_within_a_minute() {
+    let place = Place::new(ANSWERS_FOR_A_DAY);
+    run(async {
+        let names = place.names();
+        let answer = names.lookup("web7.test").await.unwrap();
+        assert!(answer.fresh_for <= FRESH_MAX && answer.fresh_for > FRESH_MIN);
+        age(&names, FRESH_MAX);
+        names.lookup("web7.test").await.unwrap();
+        assert_eq!(place.server.questions.load(SeqCst), 4, "twice A and AAAA");
+    });
+    assert_eq!(FRESH_MAX, Duration::from_secs(60));
 }
 
 #[test]
