@@ -26,10 +26,13 @@ impl World {
     /// and stood still with that may go on with it behind a later one of the other director, which
     /// did not know that anybody was told. What ended on the director that does not speak, and
     /// fails again on the one that speaks before that has found it good, is told the end of later.
+    /// So is who was told of one under a number that the other director, which had a greater one
+    /// that was over by then, cannot take.
     /// Of a number that only a director told which died with that, nobody knows that it was told.
     pub(super) fn nothing_is_told_as_another(&self) {
         let mut open: BTreeMap<&str, Open<'_>> = BTreeMap::new();
         let (mut over, mut late) = (BTreeMap::new(), BTreeSet::new());
+        let mut over_at: BTreeMap<&str, BTreeSet<i64>> = BTreeMap::new();
         let awaits =
             |it: &str, mail: &Mail| self.one_way.awaits_a_good_check(mail.side, it, mail.at);
         let others = |mail: &&Mail| self.one_outage(&mail.about).is_none();
@@ -43,6 +46,7 @@ impl World {
             let is_end = id.kind == EventKind::Up;
             if is_end {
                 over.insert(id.outage, mail.at);
+                over_at.entry(place).or_default().insert(number);
             }
             let is_late = match over.get(id.outage) {
                 Some(end) => self.was_unheard(*end, mail.at),
@@ -59,10 +63,14 @@ impl World {
                     let are_two = self.could_not_agree(known.at, mail.at, mail.at);
                     if !is_same && !are_two {
                         let is_behind = known.last > number;
+                        let above =
+                            |it: &BTreeSet<i64>| it.range(known.last + 1..number).next().is_some();
+                        let cannot_take = !is_behind && over_at.get(place).is_some_and(above);
                         let mut before = numbers.iter();
                         let is_excused = self.could_not_know(known.at, mail.at)
                             || before.all(|it| self.stood_still_behind(it, mail.at))
                             || numbers.iter().all(|it| awaits(it, mail))
+                            || cannot_take
                             || (is_behind && self.was_unheard(known.at, mail.at));
                         assert!(is_excused, "{known:?} has no end before {mail:?}");
                         late.append(&mut numbers);
