@@ -111,7 +111,7 @@ use crate::daemon::readings::Readings;
 use crate::daemon::reload::Reloaded;
 use crate::daemon::resets::Reset;
 use crate::daemon::role::{News, RoleSources, Takeover, speaking};
-use crate::daemon::runner::Runner;
+use crate::daemon::runner::{Over, Runner};
 use crate::daemon::scribe::Scribe;
 use crate::daemon::statefiles::{StateRead, StateReads};
 use crate::daemon::store::{Handed, Store, StoreError};
@@ -142,6 +142,8 @@ const LONG: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 enum Wake {
     Event(Event),
+    /// A run ended.
+    Over(Over),
     Ask(Ask),
     /// A client of mon asks.
     Client(clients::Ask),
@@ -255,6 +257,7 @@ impl Daemon {
                 Wake::Event(event) => {
                     self.tell(event);
                 }
+                Wake::Over(over) => self.run_is_over(over),
                 Wake::Ask(ask) => self.answer(ask),
                 Wake::Client(ask) => {
                     if !self.serve(ask) {
@@ -316,7 +319,7 @@ impl Daemon {
             Some(event) = self.inbox.recv() => Wake::Event(event),
             () = self.scribe.idle() => Wake::Written,
             wire = self.tripwire.ended() => Wake::Event(Event::Tripped(wire)),
-            (run, report) = self.runner.ended() => Wake::Event(Event::RunEnded { run, report }),
+            over = self.runner.ended() => Wake::Over(over),
             Some(ask) = self.clients.recv() => Wake::Client(ask),
             Some(trap) = self.trap_inbox.recv() => Wake::Event(Event::Trap(trap)),
             news = self.peer.news() => Wake::Peer(news),
@@ -335,6 +338,23 @@ impl Daemon {
             self.publish();
         }
         tokio::task::yield_now().await;
+    }
+
+    /// A run ended; where names lead that it looked up itself is heard before. Who keeps these
+    /// fresh tells it once more, and from then on what differs from that.
+    fn run_is_over(&mut self, over: Over) {
+        let Over {
+            run,
+            report,
+            answers,
+        } = over;
+        for answer in &answers {
+            self.names.want(answer.host.clone());
+        }
+        if !answers.is_empty() {
+            self.tell(Event::Resolved(answers));
+        }
+        self.tell(Event::RunEnded { run, report });
     }
 
     /// Tells the engine one event and performs what it says. The answer is what came of a

@@ -59,6 +59,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// The files are looked at once in this time.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// An answer is fresh for so long to one who doubts it.
+const DOUBTED_AFTER: Duration = Duration::from_secs(1);
+
 /// Names kept; a configuration of 10,000 services fits well. The least recently used goes first.
 const NAMES_MAX: usize = 20_000;
 
@@ -207,6 +210,7 @@ impl Names {
             .or_insert_with(|| Slot::new(now));
         let old = slot.good.get_or_insert_with(|| Good {
             addresses: Vec::new(),
+            trusted: now.after(DOUBTED_AFTER),
             until: now,
         });
         if old.until <= now && !old.addresses.contains(&address) {
@@ -233,6 +237,19 @@ impl Names {
     /// The same.
     pub async fn lookup_to_its_end(&self, host: &str) -> Result<Answer, NameError> {
         self.lookup_for(host, LOOKUP_MAX).await
+    }
+
+    /// What is known of these names is doubted: the files are looked at again, and answers older
+    /// than [`DOUBTED_AFTER`] are old from now on.
+    pub async fn doubt(&self, hosts: impl Iterator<Item = &str>) {
+        self.inner.read_files().await;
+        let now = self.inner.now();
+        let mut state = self.inner.state();
+        for host in hosts {
+            if let Some(slot) = state.known.get_mut(files::normal(host).as_str()) {
+                slot.doubt(now);
+            }
+        }
     }
 
     async fn lookup_for(&self, host: &str, patience: Duration) -> Result<Answer, NameError> {
@@ -435,7 +452,11 @@ impl Inner {
                     said.say(now, name, News::Again);
                 }
                 let until = now.after(lifetime);
-                slot.good = Some(Good { addresses, until });
+                slot.good = Some(Good {
+                    addresses,
+                    trusted: now.after(DOUBTED_AFTER),
+                    until,
+                });
                 slot.denials = 0;
             }
             Outcome::NoSuchName(why) => {
@@ -458,6 +479,7 @@ impl Inner {
                     let until = now.after(RETRY_AFTER);
                     slot.good = Some(Good {
                         addresses: half,
+                        trusted: now.after(DOUBTED_AFTER),
                         until,
                     });
                 }

@@ -128,7 +128,7 @@ impl World {
             Coming::Ends(run, report) => self.tell(Event::RunEnded { run, report }),
             Coming::Resolved(host) => {
                 let answer = Ok(vec![host.as_str().parse().expect("an address")]);
-                self.tell(Event::Resolved(vec![Resolved { host, answer }]));
+                self.tell(Event::Resolved(vec![Resolved::fresh(host, answer)]));
             }
             Coming::Tripped(wire) => {
                 if self.wires.remove(&wire).is_some() {

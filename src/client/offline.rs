@@ -56,7 +56,7 @@ async fn compare(model: Arc<Model>, saved: &Saved) -> TableAnswer {
                 let answer = answer
                     .map(|answer| answer.addresses)
                     .map_err(|error| error.to_string());
-                Resolved { host, answer }
+                Resolved::fresh(host, answer)
             });
         }
     }

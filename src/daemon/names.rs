@@ -14,9 +14,9 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock::Clock;
 use crate::config::Place;
-use crate::engine::event::Resolved;
+use crate::engine::event::{AnswerAge, Resolved};
 use crate::model::{BoundServers, HostName, Model};
-use crate::names::Names;
+use crate::names::{Answer, Names};
 use crate::time::Mono;
 
 /// Shortest time between two look-ups of a good answer: no resolver is flooded because others had
@@ -149,30 +149,28 @@ async fn keep_fresh(
     places: watch::Receiver<Places>,
 ) {
     let is_address = host.as_str().parse::<IpAddr>().is_ok();
-    let mut told: Option<Result<Vec<IpAddr>, String>> = None;
+    let mut told: Option<Resolved> = None;
     loop {
         // What is remembered of an earlier life the engine knows: it waits for an answer.
         let found = match told {
             None => names.lookup_to_its_end(host.as_str()).await,
             Some(_) => names.lookup(host.as_str()).await,
         };
-        let (answer, pause) = match found {
+        let (resolved, pause) = match found {
             Ok(answer) => {
-                let mut addresses = answer.addresses;
-                addresses.sort_unstable();
-                addresses.dedup();
-                (Ok(addresses), answer.fresh_for.max(REFRESH_MIN))
+                let pause = answer.fresh_for.max(REFRESH_MIN);
+                (resolved(host.clone(), answer), pause)
             }
             Err(error) => {
                 let todo = what_to_do(&host, &places.borrow());
-                (Err(format!("{error}{todo}")), RETRY)
+                let answer = Err(format!("{error}{todo}"));
+                (Resolved::fresh(host.clone(), answer), RETRY)
             }
         };
-        if told.as_ref() != Some(&answer) {
-            told = Some(answer.clone());
-            let host = host.clone();
+        if told.as_ref() != Some(&resolved) {
+            told = Some(resolved.clone());
             // The loop is gone: so is the need for names.
-            if tell.send(Resolved { host, answer }).await.is_err() {
+            if tell.send(resolved).await.is_err() {
                 return;
             }
         }
@@ -180,6 +178,22 @@ async fn keep_fresh(
             return;
         }
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// What the engine hears of an answer.
+pub(super) fn resolved(host: HostName, answer: Answer) -> Resolved {
+    let mut addresses = answer.addresses;
+    addresses.sort_unstable();
+    addresses.dedup();
+    let age = match answer.kept_because {
+        None => AnswerAge::Fresh,
+        Some(_) => AnswerAge::Kept,
+    };
+    Resolved {
+        host,
+        answer: Ok(addresses),
+        age,
     }
 }
 

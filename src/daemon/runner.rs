@@ -6,6 +6,8 @@
 //! dead daemon or a service that runs for ever. Dropping a run's future ends it: an executable is
 //! killed with its process group ([`monitor::exec::run`]).
 
+mod anew;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,7 +16,8 @@ use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::timeout;
 
 use crate::clock::Stopwatch;
-use crate::engine::event::{Ended, Event, Report, Run, RunId, RunProgram, Tell};
+use crate::daemon::runner::anew::Anew;
+use crate::engine::event::{Ended, Event, Report, Resolved, Run, RunId, RunProgram, Tell};
 use crate::monitor;
 use crate::program::Children;
 use crate::protocol::{Process, Processes};
@@ -24,10 +27,19 @@ use crate::time::Readable;
 /// programs that clean up. Only a defect of ours takes longer, so it need not be exact.
 const SLACK: Duration = Duration::from_secs(600);
 
+/// A run that ended.
+#[derive(Debug)]
+pub(super) struct Over {
+    pub(super) run: RunId,
+    pub(super) report: Report,
+    /// Where names lead that it looked up itself, as far as it failed: to be told before.
+    pub(super) answers: Vec<Resolved>,
+}
+
 /// The runs in flight.
 #[derive(Debug)]
 pub(super) struct Runner {
-    runs: JoinSet<(RunId, Report)>,
+    runs: JoinSet<Over>,
     going: BTreeMap<RunId, Flight>,
     tools: monitor::Tools,
     /// Where it is told that the check of a host is over while its run goes on.
@@ -101,10 +113,13 @@ impl Runner {
             Tell::AtItsEnd => tools,
             Tell::EachHost => tools.telling(id, self.events.clone()),
         };
+        let (anew, names) = (Anew::of(&run), tools.names().clone());
         let run = monitor::execute(run, tools);
         self.spawn(id, limit, place, async move {
             way.await;
-            run.await
+            let report = run.await;
+            let answers = Box::pin(anew.look_up(&names, &report)).await;
+            (report, answers)
         });
     }
 
@@ -113,12 +128,12 @@ impl Runner {
         id: RunId,
         limit: Duration,
         place: Place,
-        run: impl Future<Output = Report> + Send + 'static,
+        run: impl Future<Output = (Report, Vec<Resolved>)> + Send + 'static,
     ) {
         let handle = self.runs.spawn(async move {
             let watch = Stopwatch::start();
-            let report = match timeout(limit, run).await {
-                Ok(report) => report,
+            let (report, answers) = match timeout(limit, run).await {
+                Ok(ended) => ended,
                 Err(_) => {
                     let why = format!("it did not end within {} s", limit.as_secs());
                     tracing::error!(
@@ -126,10 +141,14 @@ impl Runner {
                         why,
                         "run broke; this is a defect of lvsmon, please report it"
                     );
-                    defect(&why, watch.elapsed())
+                    (defect(&why, watch.elapsed()), Vec::new())
                 }
             };
-            (id, report)
+            Over {
+                run: id,
+                report,
+                answers,
+            }
         });
         let flight = Flight {
             handle,
@@ -166,14 +185,14 @@ impl Runner {
     }
 
     /// The next run that ended; never ends while none is in flight. Cancel safe.
-    pub(super) async fn ended(&mut self) -> (RunId, Report) {
+    pub(super) async fn ended(&mut self) -> Over {
         loop {
             match self.runs.join_next().await {
                 None => std::future::pending().await,
-                Some(Ok((id, report))) => {
+                Some(Ok(over)) => {
                     // A run stopped at the moment of its end is not known any more.
-                    if self.going.remove(&id).is_some() {
-                        return (id, report);
+                    if self.going.remove(&over.run).is_some() {
+                        return over;
                     }
                 }
                 Some(Err(error)) => {
@@ -197,13 +216,17 @@ impl Runner {
     }
 
     /// A task that panicked; none for one that was stopped.
-    fn broken(&mut self, error: JoinError) -> Option<(RunId, Report)> {
+    fn broken(&mut self, error: JoinError) -> Option<Over> {
         let task = error.id();
         let is_it = |flight: &Flight| flight.handle.id() == task;
         let id = *self.going.iter().find(|(_, going)| is_it(going))?.0;
         self.going.remove(&id);
         tracing::error!(run = id.0, %error, "run broke; this is a defect of lvsmon, please report it");
-        Some((id, defect(&error.to_string(), Duration::ZERO)))
+        Some(Over {
+            run: id,
+            report: defect(&error.to_string(), Duration::ZERO),
+            answers: Vec::new(),
+        })
     }
 }
 
@@ -239,13 +262,14 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(20);
 
-    fn good() -> Report {
-        Report {
+    fn good() -> (Report, Vec<Resolved>) {
+        let report = Report {
             ended: Ended::Exited(0),
             output: Vec::new(),
             hosts: Vec::new(),
             took: Duration::ZERO,
-        }
+        };
+        (report, Vec::new())
     }
 
     /// Does something with a runner, in time.
@@ -280,22 +304,22 @@ mod tests {
             runner.spawn(RunId(2), SOON, Place::default(), async { good() });
             [runner.ended().await, runner.ended().await]
         });
-        for (id, report) in ends {
-            match id {
-                RunId(1) => assert_defect(&report, "index 7 of 3"),
-                _ => assert_eq!(report.ended, Ended::Exited(0)),
+        for over in ends {
+            match over.run {
+                RunId(1) => assert_defect(&over.report, "index 7 of 3"),
+                _ => assert_eq!(over.report.ended, Ended::Exited(0)),
             }
         }
     }
 
     #[test]
     fn a_run_that_never_ends_is_a_failed_run_with_a_reason() {
-        let (id, report) = with_runner(async |runner| {
+        let Over { run, report, .. } = with_runner(async |runner| {
             let limit = Duration::from_millis(100);
             runner.spawn(RunId(1), limit, Place::default(), std::future::pending());
             runner.ended().await
         });
-        assert_eq!(id, RunId(1));
+        assert_eq!(run, RunId(1));
         assert_defect(&report, "did not end");
         assert!(report.took >= Duration::from_millis(100));
     }
@@ -326,7 +350,7 @@ mod tests {
 
     #[test]
     fn a_run_that_was_stopped_is_not_reported_however_it_ends() {
-        let (id, _) = with_runner(async |runner| {
+        let Over { run, .. } = with_runner(async |runner| {
             runner.spawn(RunId(1), SOON, Place::default(), async {
                 panic!("too late")
             });
@@ -337,7 +361,7 @@ mod tests {
             runner.stop(RunId(1));
             runner.ended().await
         });
-        assert_eq!(id, RunId(3));
+        assert_eq!(run, RunId(3));
     }
 
     #[test]

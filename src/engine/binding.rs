@@ -201,11 +201,11 @@ impl Bindings {
     pub(crate) fn resolved(&mut self, answers: &[Resolved]) -> Vec<Action> {
         let mut actions = Vec::new();
         let (mut keys, mut steady) = (BTreeSet::new(), Vec::new());
-        for Resolved { host, answer } in answers {
+        for Resolved { host, answer, age } in answers {
             self.tick += 1;
             let mut was_steady = vec![Family::V4, Family::V6];
             was_steady.retain(|&family| !self.addresses.changes_in(host, family));
-            if self.addresses.answered(host, answer, self.tick) {
+            if self.addresses.answered(host, (answer, *age), self.tick) {
                 keys.extend(self.by_host.get(host).into_iter().flatten().copied());
                 steady.extend(was_steady.into_iter().map(|family| (host, family)));
             }
@@ -328,7 +328,7 @@ impl Bindings {
     }
 
     /// The virtual services that a service decides over.
-    fn virtual_services_by(&self, service: ServiceId) -> BTreeSet<VirtualServiceKey> {
+    pub(super) fn virtual_services_by(&self, service: ServiceId) -> BTreeSet<VirtualServiceKey> {
         let Some(judge) = self.judges.get(&service) else {
             return BTreeSet::new();
         };

@@ -115,6 +115,27 @@ pub struct Resolved {
     pub host: HostName,
     /// Its addresses, or why there are none.
     pub answer: Result<Vec<IpAddr>, String>,
+    /// Whether somebody says so now.
+    pub age: AnswerAge,
+}
+
+impl Resolved {
+    /// What name servers or the hosts file say now.
+    #[must_use]
+    pub const fn fresh(host: HostName, answer: Result<Vec<IpAddr>, String>) -> Self {
+        let age = AnswerAge::Fresh;
+        Self { host, answer, age }
+    }
+}
+
+/// Whether somebody says now where a name leads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AnswerAge {
+    /// Name servers or the hosts file do.
+    #[default]
+    Fresh,
+    /// Nobody does, or not for long: it is what they said before.
+    Kept,
 }
 
 /// What a reset does to states and counters.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::names::{Answer, NameError, RETRY_AFTER};
+use crate::names::{Answer, DOUBTED_AFTER, NameError, RETRY_AFTER};
 use crate::time::Mono;
 
 /// Lifetime of an answer from the hosts file: how soon an edit is noticed.
@@ -25,6 +25,8 @@ pub(super) struct Slot {
 
 pub(super) struct Good {
     pub(super) addresses: Vec<IpAddr>,
+    /// Until then nobody doubts it.
+    pub(super) trusted: Mono,
     pub(super) until: Mono,
 }
 
@@ -45,6 +47,7 @@ impl Slot {
     pub(super) fn found_in_file(&mut self, addresses: &[IpAddr], now: Mono) -> Answer {
         self.good = Some(Good {
             addresses: addresses.to_vec(),
+            trusted: now.after(DOUBTED_AFTER),
             until: now,
         });
         self.failed = None;
@@ -53,6 +56,15 @@ impl Slot {
             addresses: addresses.to_vec(),
             fresh_for: HOSTS_FRESH,
             kept_because: None,
+        }
+    }
+
+    /// Its answer is doubted: unless it is new, it is asked for again.
+    pub(super) fn doubt(&mut self, now: Mono) {
+        if let Some(good) = &mut self.good
+            && good.trusted <= now
+        {
+            good.until = good.until.min(now);
         }
     }
 

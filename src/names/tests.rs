@@ -141,6 +141,7 @@ fn age(names: &Names, span: Duration) {
     for slot in state.known.values_mut() {
         if let Some(good) = &mut slot.good {
             good.until = back(good.until);
+            good.trusted = back(good.trusted);
         }
         if let Some((_, until)) = &mut slot.failed {
             *until = back(*until);
@@ -303,6 +304,38 @@ fn an_answer_for_a_day_is_asked_for_again_within_a_minute() {
         assert_eq!(place.server.questions.load(SeqCst), 4, "twice A and AAAA");
     });
     assert_eq!(FRESH_MAX, Duration::from_secs(60));
+}
+
+#[test]
+fn an_answer_that_is_doubted_is_asked_for_again_unless_it_is_new() {
+    let place = Place::new(ANSWERS_FOR_A_DAY);
+    run(async {
+        let names = place.names();
+        let look = async || {
+            names.doubt(["web7.test"].into_iter()).await;
+            names.lookup_to_its_end("web7.test").await.unwrap();
+            place.server.questions.load(SeqCst)
+        };
+        assert_eq!(look().await, 2, "A and AAAA");
+        assert_eq!(look().await, 2, "new");
+        age(&names, DOUBTED_AFTER);
+        assert_eq!(look().await, 4);
+        // Who was silent just now is not asked again for each doubt.
+        place.server.manner.store(SILENT, SeqCst);
+        age(&names, DOUBTED_AFTER);
+        let first = look().await;
+        assert_eq!(look().await, first);
+        let kept = names.lookup_to_its_end("web7.test").await.unwrap();
+        assert!(kept.kept_because.is_some());
+        place.write("hosts", "192.0.2.9 web7.test\n");
+        look().await;
+        let told = names.lookup_to_its_end("web7.test").await;
+        assert_eq!(
+            addresses(&told),
+            ["192.0.2.9"],
+            "the file is looked at at once"
+        );
+    });
 }
 
 #[test]

@@ -239,6 +239,67 @@ fn what_serves_at_a_first_start_stays_until_the_names_of_the_file_have_addresses
     farm.wait_for_table(&[(2, 5)]);
 }
 
+/// Looks its names up itself, as any program.
+const PROGRAM: &str = "#!/bin/bash
+for host; do
+    (exec 3<>/dev/tcp/$host/PORT) 2>/dev/null || failed+=\"$host \"
+done
+echo $failed
+[ -z \"$failed\" ]
+";
+
+/// A section whose real servers web1 and web2 are checked by that program.
+fn start_with_program(hosts: &str) -> Farm {
+    let mut farm = Farm::new();
+    let port = farm.port;
+    let check = "        interval 0.3s\n        monitor bash.monitor\n";
+    let text = farm.section(port, check, "");
+    let program = PROGRAM.replace("PORT", &port.to_string());
+    farm.folder.write_executable("mon.d/bash.monitor", &program);
+    farm.configure(&text.replace("www 127.0.0.11 127.0.0.12", "www web1 web2"));
+    start_again_with_hosts(&mut farm, hosts);
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+    farm
+}
+
+#[test]
+fn a_program_that_finds_a_moved_name_bad_takes_out_no_server_at_the_address_of_before() {
+    let name = "a_program_that_finds_a_moved_name_bad_takes_out_no_server_at_the_address_of_before";
+    if !can_give_hosts(name) {
+        return;
+    }
+    let farm = start_with_program("127.0.0.11 web1\n127.0.0.12 web2\n");
+    // Nobody serves there yet.
+    farm.folder
+        .write("hosts", "127.0.0.13 web1\n127.0.0.12 web2\n");
+    farm.wait_for_log("web1 has the address 127.0.0.13 now, where its checks fail");
+    assert_eq!(farm.in_table(), [(1, 5), (2, 5)].into(), "{}", farm.log());
+    assert!(!farm.log().contains("real server out"), "{}", farm.log());
+    let _third = serve(&farm, 3);
+    farm.wait_for_table(&[(2, 5), (3, 5)]);
+}
+
+#[test]
+fn a_program_takes_out_no_server_with_a_name_while_no_name_server_answers() {
+    let name = "a_program_takes_out_no_server_with_a_name_while_no_name_server_answers";
+    if !can_give_hosts(name) {
+        return;
+    }
+    let mut farm = start_with_program("127.0.0.11 web1\n127.0.0.12 web2\n");
+    farm.folder.write("hosts", "");
+    farm.wait_for_log("service down");
+    farm.wait_for_log("no name server says where web2 leads");
+    farm.break_server(1);
+    farm.wait_for_checks_to_go_on();
+    assert_eq!(farm.in_table(), [(1, 5), (2, 5)].into(), "{}", farm.log());
+    assert!(!farm.log().contains("real server out"), "{}", farm.log());
+    farm.folder
+        .write("hosts", "127.0.0.11 web1\n127.0.0.12 web2\n");
+    farm.wait_for_table(&[(2, 5)]);
+    farm.mend_server(1);
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+}
+
 /// So many names in one section would take the daemon half a minute, one after the other.
 const MANY: usize = 2_000;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use lvsmon::engine::event::{
-    Ended, Event, HostResult, HostVerdict, Memory, Reason, Report, Resolved,
+    AnswerAge, Ended, Event, HostResult, HostVerdict, Memory, Reason, Report, Resolved,
 };
 use lvsmon::lvs::{ConnectionCounts, GivenWeight, RealServerKey, Weight};
 use lvsmon::model::HostName;
@@ -157,11 +157,15 @@ fn doing(words: &[&str]) -> Result<Doing, String> {
         }
         ["flushed"] => Doing::Flushed,
         ["reset"] => Doing::Reload(Change::None, Memory::Forgotten),
-        ["resolved", host, answer @ ..] => {
+        [word @ ("resolved" | "kept"), host, answer @ ..] => {
             let addresses: Result<Vec<_>, _> = answer.iter().map(|text| text.parse()).collect();
             Doing::Tell(Box::new(Event::Resolved(vec![Resolved {
                 host: HostName::new(host),
                 answer: Ok(addresses.map_err(|_| "not an address")?),
+                age: match *word {
+                    "kept" => AnswerAge::Kept,
+                    _ => AnswerAge::Fresh,
+                },
             }])))
         }
         [service, rest @ ..] => Doing::Report {

@@ -254,7 +254,7 @@ fn a_check_is_about_the_address_that_its_name_had_when_it_began() {
     play.look();
     let resolved = |address: &str| {
         let (host, answer) = (HostName::new("w1"), Ok(vec![address.parse().unwrap()]));
-        Event::Resolved(vec![Resolved { host, answer }])
+        Event::Resolved(vec![Resolved::fresh(host, answer)])
     };
     play.tell(resolved("10.1.0.1"));
     play.check(&[]);

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::engine::binding::Part;
 use crate::engine::binding::former::Former;
-use crate::engine::event::{HostVerdict, Reason};
+use crate::engine::event::{AnswerAge, HostVerdict, Reason};
 use crate::engine::section::giving::Giving;
 use crate::engine::section::wanted::Lookup;
 use crate::lvs::{Family, GivenWeight};
@@ -48,6 +48,7 @@ struct Change {
 #[derive(Debug, Default)]
 struct Name {
     answer: Option<Result<Vec<IpAddr>, String>>,
+    age: AnswerAge,
     v4: Usable,
     v6: Usable,
 }
@@ -124,7 +125,7 @@ impl Addresses {
     pub(super) fn answered(
         &mut self,
         host: &HostName,
-        answer: &Result<Vec<IpAddr>, String>,
+        (answer, age): (&Result<Vec<IpAddr>, String>, AnswerAge),
         tick: Tick,
     ) -> bool {
         let Some(name) = self.names.get_mut(host) else {
@@ -158,6 +159,7 @@ impl Addresses {
             }
         }
         name.answer = Some(answer.clone());
+        name.age = age;
         self.moved(host, before);
         true
     }
@@ -196,6 +198,12 @@ impl Addresses {
     pub(super) fn is_unanswered(&self, host: &HostName) -> bool {
         let name = self.names.get(host);
         name.is_some_and(|it| it.answer.is_none() && it.current().iter().any(Option::is_some))
+    }
+
+    /// Whether nobody says now where a name leads that has an address.
+    pub(super) fn is_kept(&self, host: &HostName) -> bool {
+        let name = self.names.get(host);
+        name.is_some_and(|it| it.age == AnswerAge::Kept && it.current().iter().any(Option::is_some))
     }
 
     /// Whether a name of ours never had an address of these families.

@@ -88,20 +88,24 @@ impl Bindings {
         awaited.any(|it| !self.families_of(service, &it.host).is_empty())
     }
 
-    /// Whether nobody knows where a check of this service looked that failed: a program looks its
-    /// names up itself, and where this one leads that had an address before a restart, name servers
-    /// have not said yet.
+    /// Whether nobody knows where a check of this service looked that failed, or whether it looked
+    /// anywhere: a program looks its names up itself, and where this one leads that has an address,
+    /// name servers have not said since a restart, or do not say now.
     pub(crate) fn is_unsure(&self, service: ServiceId, host: &HostName) -> bool {
-        self.addresses.is_unanswered(host)
-            && !self.goes_where_told(service)
-            && !self.families_of(service, host).is_empty()
+        (self.addresses.is_unanswered(host) || self.addresses.is_kept(host))
+            && self.looks_up_itself(service, host)
+    }
+
+    /// Whether this service is a program that looks the name of this real server up itself.
+    fn looks_up_itself(&self, service: ServiceId, host: &HostName) -> bool {
+        !self.goes_where_told(service) && !self.families_of(service, host).is_empty()
     }
 
     /// Whether what a check of this service finds good there puts nobody in: nobody knows where it
     /// looked, and the journal has the server withdrawn. By lines the journal does not say whom a
     /// failing service withdrew: none of its hosts is put in so.
     pub(crate) fn is_unsure_return(&self, service: ServiceId, host: &HostName) -> bool {
-        if !self.is_unsure(service, host) {
+        if !self.addresses.is_unanswered(host) || !self.looks_up_itself(service, host) {
             return false;
         }
         let judge = self.judges.get(&service);
@@ -112,6 +116,25 @@ impl Bindings {
             verdicts.any(|it| matches!(it, Some(Verdict::Bad { .. })))
         };
         judge.is_some_and(|it| it.was_failing || it.sections.iter().any(is_withdrawn))
+    }
+
+    /// Nobody says where a name leads that programs look up themselves: what a person should mend.
+    pub(super) fn unheeded(&self, key: VirtualServiceKey, host: &HostName) -> Option<String> {
+        if !self.addresses.is_kept(host) {
+            return None;
+        }
+        let current = self.addresses.current(host, key.family())?;
+        let mut judges = self.all_parts_about(host, key.family());
+        let (program, _) = judges.find(|&(it, _)| {
+            !self.goes_where_told(it)
+                && self.model.service(it).monitor.is_some()
+                && self.virtual_services_by(it).contains(&key)
+        })?;
+        let service = self.model.service(program);
+        let (group, name) = (&service.group, &service.name);
+        Some(format!(
+            "no name server says where {host} leads: until one does, {current} counts as before, and what {group}/{name} finds bad does not, since its program looks the name up itself; mend the name servers, or write {current} in place of the name"
+        ))
     }
 
     /// Whether a name never had an address that is this service's to judge.

@@ -260,15 +260,12 @@ impl Farm {
         let addresses = answer.split(' ').filter(|word| !word.is_empty());
         let addresses: Vec<IpAddr> = addresses.map(|word| word.parse().unwrap()).collect();
         let (host, answer) = (HostName::new(host), Ok(addresses));
-        let actions = self.bindings.resolved(&[Resolved { host, answer }]);
+        let actions = self.bindings.resolved(&[Resolved::fresh(host, answer)]);
         self.perform(actions);
     }
 
     fn fails_to_resolve(&mut self, hosts: &str) {
-        let failed = |host| Resolved {
-            host: HostName::new(host),
-            answer: Err("no such name".to_owned()),
-        };
+        let failed = |host| Resolved::fresh(HostName::new(host), Err("no such name".to_owned()));
         let answers: Vec<Resolved> = hosts.split(' ').map(failed).collect();
         let actions = self.bindings.resolved(&answers);
         self.perform(actions);

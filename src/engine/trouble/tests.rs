@@ -1054,10 +1054,7 @@ fn an_alert_counts_what_stays_for_a_name_as_with_clients_and_names_it_by_its_add
     }
     named.virtual_services.push(of_names);
     let mut director = Director::start(named, before.journal, before.kernel, before.seconds);
-    let nowhere = names.map(|host| Resolved {
-        host,
-        answer: Err("no such name".to_owned()),
-    });
+    let nowhere = names.map(|host| Resolved::fresh(host, Err("no such name".to_owned())));
     director.tell(Event::Resolved(nowhere.to_vec()));
     let mut actions = director.looks();
     actions.extend(director.lasts());

@@ -844,7 +844,7 @@ impl Play {
     fn leads(&mut self, name: &str, address: &str) {
         let host = HostName::new(name);
         let answer = Ok(vec![address.parse().unwrap()]);
-        self.tell(Event::Resolved(vec![Resolved { host, answer }]));
+        self.tell(Event::Resolved(vec![Resolved::fresh(host, answer)]));
     }
 
     /// Ends the oldest check of an address that its name has left.

@@ -93,7 +93,7 @@ impl World {
             }
             Coming::Resolved(side, life, host) if self.is_of(side, life) => {
                 let answer = Ok(vec![host.as_str().parse().unwrap()]);
-                self.tell(side, Event::Resolved(vec![Resolved { host, answer }]));
+                self.tell(side, Event::Resolved(vec![Resolved::fresh(host, answer)]));
             }
             Coming::Look(side, life) if self.is_of(side, life) => self.look(side),
             Coming::Relay(side, life) if self.is_of(side, life) => self.relay(side),

@@ -59,7 +59,7 @@ impl World {
             self.moves_under_a_check(host, addresses);
         }
         let host = host.clone();
-        self.tell(Event::Resolved(vec![Resolved { host, answer }]));
+        self.tell(Event::Resolved(vec![Resolved::fresh(host, answer)]));
     }
 
     /// A check that goes on says nothing where the name leads elsewhere since, and does not fail

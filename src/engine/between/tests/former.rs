@@ -44,7 +44,7 @@ impl Play {
         let host = HostName::new(name);
         let addresses = addresses.split(' ').map(|it| it.parse().unwrap());
         let answer = Ok(addresses.collect());
-        self.tell(Event::Resolved(vec![Resolved { host, answer }]))
+        self.tell(Event::Resolved(vec![Resolved::fresh(host, answer)]))
     }
 
     /// Where the checks go that look at addresses of before.
@@ -247,7 +247,7 @@ fn a_server_whose_name_got_a_second_address_is_judged_by_its_own() {
     let both = ["10.1.0.1", "10.1.0.5"].map(|it| it.parse().unwrap());
     let host = HostName::new("w1");
     let answer = Ok(both.to_vec());
-    play.tell(Event::Resolved(vec![Resolved { host, answer }]));
+    play.tell(Event::Resolved(vec![Resolved::fresh(host, answer)]));
     play.wait();
     let run = play.going.as_ref().unwrap();
     assert_eq!(
@@ -681,7 +681,7 @@ fn the_first_check_after_a_restart_goes_where_names_lead_by_then() {
     // One without an address is an answer.
     let mut play = play.restarted();
     let (host, answer) = (HostName::new("w1"), Err("no server answers".to_owned()));
-    play.tell(Event::Resolved(vec![Resolved { host, answer }]));
+    play.tell(Event::Resolved(vec![Resolved::fresh(host, answer)]));
     assert_eq!(play.goes_to(), "10.1.0.3");
 }
 
@@ -728,7 +728,7 @@ fn a_program_that_ran_ahead_of_the_first_answer_takes_nobody_out() {
             assert!(play.going.is_none(), "{what}");
             if answer == fails {
                 let (host, answer) = (HostName::new("w1"), Err(fails.to_owned()));
-                play.tell(Event::Resolved(vec![Resolved { host, answer }]));
+                play.tell(Event::Resolved(vec![Resolved::fresh(host, answer)]));
             } else {
                 play.leads("w1", answer);
             }
@@ -785,7 +785,7 @@ fn a_program_that_ran_ahead_of_the_first_answer_puts_no_withdrawn_server_in() {
             }
             if answer == fails {
                 let (host, answer) = (HostName::new("w1"), Err(fails.to_owned()));
-                play.tell(Event::Resolved(vec![Resolved { host, answer }]));
+                play.tell(Event::Resolved(vec![Resolved::fresh(host, answer)]));
             } else {
                 play.leads("w1", answer);
             }

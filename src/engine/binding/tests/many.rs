@@ -72,14 +72,14 @@ fn names(count: usize) -> Vec<String> {
 
 /// The name of each of these places has the address of this subnet.
 fn answers(names: &[String], subnet: u8) -> Vec<Resolved> {
-    let answer = |(at, name): (usize, &String)| Resolved {
-        host: HostName::new(name),
-        answer: Ok(vec![IpAddr::from([
+    let answer = |(at, name): (usize, &String)| {
+        let answer = Ok(vec![IpAddr::from([
             10,
             2,
             subnet,
             u8::try_from(at).unwrap(),
-        ])]),
+        ])]);
+        Resolved::fresh(HostName::new(name), answer)
     };
     names.iter().enumerate().map(answer).collect()
 }

@@ -494,9 +494,9 @@ fn moved(first: [u8; 4], then: [u8; 4]) -> [u8; 4] {
         "virtual 10.0.0.3:80/tcp none w1,w2,w3,w4",
     ]);
     for addresses in [first, then] {
-        let answer = |(name, address): (&str, u8)| Resolved {
-            host: HostName::new(name),
-            answer: Ok(vec![IpAddr::from([10, 1, 0, address])]),
+        let answer = |(name, address): (&str, u8)| {
+            let there = vec![IpAddr::from([10, 1, 0, address])];
+            Resolved::fresh(HostName::new(name), Ok(there))
         };
         let answers = ["w1", "w2", "w3", "w4"].into_iter().zip(addresses);
         let answers: Vec<Resolved> = answers.map(answer).collect();
