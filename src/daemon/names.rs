@@ -151,11 +151,8 @@ async fn keep_fresh(
     let is_address = host.as_str().parse::<IpAddr>().is_ok();
     let mut told: Option<Resolved> = None;
     loop {
-        // What is remembered of an earlier life the engine knows: it waits for an answer.
-        let found = match told {
-            None => names.lookup_to_its_end(host.as_str()).await,
-            Some(_) => names.lookup(host.as_str()).await,
-        };
+        // The engine knows what was said before: it waits for an answer.
+        let found = names.lookup_to_its_end(host.as_str()).await;
         let (resolved, pause) = match found {
             Ok(answer) => {
                 let pause = answer.fresh_for.max(REFRESH_MIN);
