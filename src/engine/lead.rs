@@ -107,7 +107,9 @@ impl Engine {
         for one in self.found(id, report, &going.hosts) {
             let (bindings, host) = (&self.bindings, &one.host);
             let was_nowhere = match one.verdict {
-                HostVerdict::Down(_) | HostVerdict::Unknown(_) if bindings.is_unsure(id, host) => {
+                HostVerdict::Down(_) | HostVerdict::Unknown(_)
+                    if bindings.was_unsure(id, host, answers) =>
+                {
                     true
                 }
                 HostVerdict::Down(reason) => {
@@ -132,10 +134,10 @@ impl Engine {
             && !self.bindings.is_there(id, host, began.there(host))
     }
 
-    /// Whether what a check found bad may be about another server than that of before a restart. A
-    /// trap comes from the machine itself.
+    /// Whether what a check found bad may be about another server than that of before a restart, or
+    /// about name servers. A trap comes from the machine itself.
     pub(super) fn is_unsure(&self, id: ServiceId, host: &HostName, began: &Began) -> bool {
-        began.run.is_some() && self.bindings.is_unsure(id, host)
+        began.run.is_some() && self.bindings.was_unsure(id, host, began.answers)
     }
 
     /// The same of what a check found good, where the server was withdrawn before the restart.

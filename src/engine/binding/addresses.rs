@@ -49,6 +49,8 @@ struct Change {
 struct Name {
     answer: Option<Result<Vec<IpAddr>, String>>,
     age: AnswerAge,
+    /// When somebody began to say it again behind a time in which nobody did.
+    heard_again: Tick,
     v4: Usable,
     v6: Usable,
 }
@@ -159,6 +161,9 @@ impl Addresses {
             }
         }
         name.answer = Some(answer.clone());
+        if (name.age, age) == (AnswerAge::Kept, AnswerAge::Fresh) {
+            name.heard_again = tick;
+        }
         name.age = age;
         self.moved(host, before);
         true
@@ -204,6 +209,12 @@ impl Addresses {
     pub(super) fn is_kept(&self, host: &HostName) -> bool {
         let name = self.names.get(host);
         name.is_some_and(|it| it.age == AnswerAge::Kept && it.current().iter().any(Option::is_some))
+    }
+
+    /// Whether nobody said so at some time since so many answers had been heard.
+    pub(super) fn was_kept(&self, host: &HostName, tick: Tick) -> bool {
+        let name = self.names.get(host);
+        self.is_kept(host) || name.is_some_and(|it| it.heard_again > tick)
     }
 
     /// Whether a name of ours never had an address of these families.

@@ -96,6 +96,13 @@ impl Bindings {
             && self.looks_up_itself(service, host)
     }
 
+    /// The same of a check that began when so many answers had been heard: its look-up may have
+    /// failed though name servers answer by now.
+    pub(crate) fn was_unsure(&self, service: ServiceId, host: &HostName, answers: Tick) -> bool {
+        self.is_unsure(service, host)
+            || self.addresses.was_kept(host, answers) && self.looks_up_itself(service, host)
+    }
+
     /// Whether this service is a program that looks the name of this real server up itself.
     fn looks_up_itself(&self, service: ServiceId, host: &HostName) -> bool {
         !self.goes_where_told(service) && !self.families_of(service, host).is_empty()
