@@ -34,6 +34,9 @@ impl Engine {
             }
             (wish, _) => serves(wish),
         };
+        // Of an address that its name has just left there is nothing to say.
+        let is_said = |it: &RealServerView| !it.hosts.is_empty() || it.problem.is_some();
+        views.retain(|it| is_said(it) || it.manual.is_some() || serves(it));
         views.sort_by_key(serves);
         let out = views.iter().filter(|view| !serves(view)).count();
         let all = views.len();

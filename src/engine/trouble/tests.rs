@@ -1065,6 +1065,34 @@ fn an_alert_counts_what_stays_for_a_name_as_with_clients_and_names_it_by_its_add
     assert_eq!(lines[4], format!("  as found  10.1.0.2:80  {stays}"));
 }
 
+#[test]
+fn an_alert_does_not_list_an_address_that_a_name_has_just_left() {
+    let hosts = ["w1", "10.1.0.2"];
+    let mut named = fixture::model_of(vec![fixture::service("web", "http")], &hosts);
+    let mut section = section();
+    section.servers[0].host = HostName::new("w1");
+    section.min_live = MinLive::Count(2);
+    named.virtual_services.push(section);
+    let mut director = Director::start(named, Saved::default(), Table::new(), 0.0);
+    let leads = |director: &mut Director, address: &str| {
+        let (host, answer) = (HostName::new("w1"), Ok(vec![address.parse().unwrap()]));
+        director.tell(Event::Resolved(vec![Resolved { host, answer }]));
+    };
+    leads(&mut director, "10.1.0.1");
+    director.hears(&fixture::exited(0, ""));
+    leads(&mut director, "10.1.0.5");
+    let mut actions = director.hears_alone(&fixture::exited(1, "10.1.0.2"));
+    actions.extend(director.lasts());
+    let lines = listed(&actions);
+    let is_listed = |server: &str| lines.iter().any(|it| it.contains(server));
+    assert!(lines[0].contains(" of 2 without clients"), "{lines:?}");
+    assert!(
+        is_listed("10.1.0.5:80 (w1)") && is_listed("10.1.0.2"),
+        "{lines:?}"
+    );
+    assert!(!is_listed("10.1.0.1:"), "{lines:?}");
+}
+
 /// What a director without a healthy server tells, and what it tells at the end: `looks` is what
 /// comes of looking at the table meanwhile.
 fn told_where(looks: impl Fn(&Director) -> Option<TableOutcome>) -> [String; 2] {
