@@ -12,6 +12,8 @@
 //! | which withdrawals does only a person end | `latch` |
 //! | which address has a host word | `addresses` |
 //! | what counts while an address changes | `changing` |
+//! | what was heard of where a name leads meanwhile | `heard` |
+//! | when may a changed address enter | `ready` |
 //! | which names may have their changed addresses together | `twins` |
 //! | of which family are the addresses that a service judges | `families` |
 //! | whose word counts about the address of before | `former` |
@@ -46,11 +48,13 @@ mod families;
 mod former;
 mod given;
 mod ground;
+mod heard;
 mod judge;
 mod latch;
 mod lost;
 mod notes;
 mod owned;
+mod ready;
 mod reported;
 mod shared;
 mod shown;

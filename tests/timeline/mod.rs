@@ -16,6 +16,7 @@
 //! +10s http exit=1 "h1\nmore"        the run of service http ends; also signal=9, timeout,
 //!                                    cannot="reason"; h1=refused or h1=up for native results,
 //!                                    h1=up@7 or h1=up@50% with a weight
+//! +10s former http h1=refused        its check at the address that h1 has left ends
 //! +10s                               time passes
 //! +10s wall 2024-03-13 12:00:00      the wall clock is set
 //! +10s reload                        of the configuration above the line
@@ -53,13 +54,13 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
-use lvsmon::engine::event::{Action, Event, Report, RunId};
+use lvsmon::engine::event::{Action, Event, Purpose, Report, RunId};
 use lvsmon::engine::saved::{Record, Saved};
 use lvsmon::model::{HostName, Model, ServiceId};
 use lvsmon::time::{Mono, Now, Wall};
 
 use kernel::Kernel;
-use step::{Change, Doing, Step};
+use step::{Change, Doing, Step, Told};
 use words::Showing;
 
 #[test]
@@ -163,6 +164,7 @@ fn play(file: &Path, text: &str) -> String {
                     Doing::Restart(change) => world.restart(after, changed(change)),
                     Doing::Nothing
                     | Doing::Report { .. }
+                    | Doing::Former { .. }
                     | Doing::SetWall(_)
                     | Doing::Tell(_)
                     | Doing::Look(_)
@@ -198,6 +200,8 @@ pub(crate) struct World {
     journal: BTreeMap<String, serde_json::Value>,
     kernel: Kernel,
     pub(crate) running: BTreeMap<ServiceId, (RunId, Vec<HostName>)>,
+    /// Those at addresses that names have left, one of a service.
+    former: BTreeMap<ServiceId, (RunId, Vec<HostName>)>,
     showing: Showing,
     /// Every action so far that nobody took out.
     pub(crate) done: Vec<Action>,
@@ -225,6 +229,7 @@ impl World {
             journal: BTreeMap::new(),
             kernel: Kernel::default(),
             running: BTreeMap::new(),
+            former: BTreeMap::new(),
             showing: Showing::default(),
             done: Vec::new(),
         };
@@ -251,7 +256,11 @@ impl World {
         }
         for action in &actions {
             match action {
-                // Checks beside those of a service hang.
+                Action::Start(run) if run.purpose == Purpose::Former => {
+                    let this = (run.id, run.hosts.clone());
+                    self.former.insert(run.service, this);
+                }
+                // Other checks beside those of a service hang.
                 Action::Start(run) if run.purpose.is_single() => {}
                 Action::Start(run) => {
                     let before = self
@@ -259,7 +268,10 @@ impl World {
                         .insert(run.service, (run.id, run.hosts.clone()));
                     assert!(before.is_none(), "a second run of one service");
                 }
-                Action::Stop(run) => self.running.retain(|_, (id, _)| id != run),
+                Action::Stop(run) => {
+                    self.running.retain(|_, (id, _)| id != run);
+                    self.former.retain(|_, (id, _)| id != run);
+                }
                 Action::Record(record) => {
                     let Record { key, value } = Record::clone(record);
                     self.journal.insert(key, value);
@@ -310,6 +322,7 @@ impl World {
         let mut said = Vec::new();
         self.advance(Mono::ZERO.after(after), &mut said);
         self.running.clear();
+        self.former.clear();
         self.origin = self.elapsed;
         let saved = Saved {
             records: self.journal.clone(),
@@ -326,12 +339,13 @@ impl World {
             Doing::Nothing => {}
             Doing::Report { service, report } => {
                 let id = wish::find(self.engine.model(), &service);
-                let (run, hosts) = self
-                    .running
-                    .remove(&id)
-                    .unwrap_or_else(|| panic!("no run goes on: {line}\n{}", said.join("\n")));
-                let report: Report = report.of(&hosts);
-                self.tell(Event::RunEnded { run, report }, &mut said);
+                let ended = self.running.remove(&id);
+                self.ends(ended, report, line, &mut said);
+            }
+            Doing::Former { service, report } => {
+                let id = wish::find(self.engine.model(), &service);
+                let ended = self.former.remove(&id);
+                self.ends(ended, report, line, &mut said);
             }
             Doing::SetWall(local) => {
                 let wanted = step::wall(local, &self.zone);
@@ -361,5 +375,18 @@ impl World {
             }
         }
         said
+    }
+    /// A run ends with this report.
+    fn ends(
+        &mut self,
+        ended: Option<(RunId, Vec<HostName>)>,
+        report: Told,
+        line: &str,
+        said: &mut Vec<String>,
+    ) {
+        let (run, hosts) =
+            ended.unwrap_or_else(|| panic!("no run goes on: {line}\n{}", said.join("\n")));
+        let report: Report = report.of(&hosts);
+        self.tell(Event::RunEnded { run, report }, said);
     }
 }

@@ -41,6 +41,11 @@ pub(crate) enum Doing {
         service: String,
         report: Told,
     },
+    /// A check ends at an address that its name has left.
+    Former {
+        service: String,
+        report: Told,
+    },
     SetWall(DateTime),
     Restart(Change),
     Reload(Change, Memory),
@@ -168,6 +173,10 @@ fn doing(words: &[&str]) -> Result<Doing, String> {
                 },
             }])))
         }
+        ["former", service, rest @ ..] => Doing::Former {
+            service: (*service).to_owned(),
+            report: told(rest)?,
+        },
         [service, rest @ ..] => Doing::Report {
             service: (*service).to_owned(),
             report: told(rest)?,

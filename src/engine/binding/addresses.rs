@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use crate::engine::binding::Part;
 use crate::engine::binding::former::Former;
+use crate::engine::binding::heard::{Failures, Heard};
 use crate::engine::event::{AnswerAge, HostVerdict, Reason};
 use crate::engine::section::giving::Giving;
 use crate::engine::section::wanted::Lookup;
@@ -29,20 +30,9 @@ pub(crate) type Tick = u64;
 pub(super) struct Addresses {
     names: BTreeMap<HostName, Name>,
     /// Names that lead elsewhere than to the address that counts: mostly to one that is next.
-    changing: BTreeMap<(HostName, Family), Change>,
+    changing: BTreeMap<(HostName, Family), Heard>,
     /// Whose address that counts each of these is, of names and of addresses in the file.
     words: BTreeMap<IpAddr, BTreeSet<HostName>>,
-}
-
-/// What was heard of where a name leads now.
-#[derive(Debug, Default)]
-struct Change {
-    /// What was good there, and nothing bad since.
-    good: BTreeSet<(ServiceId, Part)>,
-    /// The weights that checks gave it.
-    given: BTreeMap<ServiceId, Giving>,
-    /// Since when a check of it fails.
-    fails_since: Option<Wall>,
 }
 
 #[derive(Debug, Default)]
@@ -149,7 +139,7 @@ impl Addresses {
                         self.changing.remove(&changing);
                     }
                     Answered::Changes => {
-                        self.changing.insert(changing.clone(), Change::default());
+                        self.changing.entry(changing.clone()).or_default().turned();
                     }
                 }
                 if (usable.next, self.changing.contains_key(&changing)) != before {
@@ -357,8 +347,8 @@ impl Addresses {
         !self.changing.is_empty() && self.changing.contains_key(&(host.clone(), family))
     }
 
-    /// Takes in what a check says of the changed address of a name in these families; whether it
-    /// begins to fail.
+    /// Takes in what a check says of the changed address of a name in these families; whether other
+    /// services fail there than before.
     pub(super) fn hear(
         &mut self,
         (host, families): (&HostName, &BTreeSet<Family>),
@@ -366,26 +356,14 @@ impl Addresses {
         verdict: HostVerdict,
         now: Wall,
     ) -> bool {
-        let mut begins = false;
+        let mut is_news = false;
         for &family in families {
-            let Some(change) = self.changing.get_mut(&(host.clone(), family)) else {
-                continue;
-            };
-            match verdict {
-                HostVerdict::Up => {
-                    change.good.insert(place.clone());
-                }
-                HostVerdict::Down(_) | HostVerdict::Unknown(_) => {
-                    change.good.remove(&place);
-                }
-            }
-            // A service as a whole may fail for another host.
-            if let (HostVerdict::Down(_), Part::Host(_)) = (verdict, &place.1) {
-                begins |= change.fails_since.is_none();
-                change.fails_since.get_or_insert(now);
+            let next = self.next(host, family);
+            if let Some(heard) = self.changing.get_mut(&(host.clone(), family)) {
+                is_news |= heard.hear(next, place.clone(), verdict, now);
             }
         }
-        begins
+        is_news
     }
 
     /// A check gives the changed address of a name in these families this weight, or none; whether
@@ -399,10 +377,8 @@ impl Addresses {
     ) -> bool {
         let mut changes = false;
         for &family in families {
-            if let Some(change) = self.changing.get_mut(&(host.clone(), family)) {
-                let before = change.given.get(&service).copied();
-                let next = Giving::next(before, given, now);
-                change.given.extend(next.map(|giving| (service, giving)));
+            if let Some(heard) = self.changing.get_mut(&(host.clone(), family)) {
+                heard.weigh(service, given, now);
                 changes = true;
             }
         }
@@ -431,15 +407,21 @@ impl Addresses {
         family: Family,
         part: &(ServiceId, Part),
     ) -> bool {
-        let change = self.changing.get(&(host.clone(), family));
-        change.is_some_and(|change| change.good.contains(part))
+        let heard = self.changing.get(&(host.clone(), family));
+        heard.is_some_and(|heard| heard.was_good(part))
     }
 
-    /// Services have other numbers now, or what they said is void: it is heard again.
-    pub(super) fn forget_heard(&mut self) {
-        for change in self.changing.values_mut() {
-            change.good.clear();
-            change.given.clear();
+    /// Whose checks fail at the changed address of a name; none where none does.
+    pub(super) fn failures(&self, host: &HostName, family: Family) -> Option<&Failures> {
+        let next = self.next(host, family)?;
+        let heard = self.changing.get(&(host.clone(), family))?;
+        heard.failures(next)
+    }
+
+    /// Services have these numbers now, or what they said is void: what was good is heard again.
+    pub(super) fn renumber(&mut self, number: impl Fn(ServiceId) -> Option<ServiceId>) {
+        for heard in self.changing.values_mut() {
+            heard.renumber(&number);
         }
     }
 
@@ -449,14 +431,14 @@ impl Addresses {
         host: &HostName,
         family: Family,
     ) -> BTreeMap<ServiceId, Giving> {
-        let change = self.changing.remove(&(host.clone(), family));
+        let heard = self.changing.remove(&(host.clone(), family));
         if let Some(name) = self.names.get_mut(host) {
             let before = name.current();
             let usable = name.family_mut(family);
             usable.current = usable.next.take().or(usable.current);
             self.moved(host, before);
         }
-        change.map(|change| change.given).unwrap_or_default()
+        heard.map(Heard::into_given).unwrap_or_default()
     }
 
     /// What a person should mend about this word; none where all is well.
@@ -464,13 +446,14 @@ impl Addresses {
         &self,
         host: &HostName,
         family: Family,
+        service: impl Fn(ServiceId) -> String,
         former: impl Fn() -> Former,
     ) -> Option<String> {
         if literal(host).is_some() {
             return None;
         }
         let name = self.names.get(host)?;
-        if let Some(text) = self.fails_elsewhere(host, name, family, &former) {
+        if let Some(text) = self.fails_elsewhere(host, name, (family, &service), &former) {
             return Some(text);
         }
         let current = name.family(family).current;
@@ -510,16 +493,22 @@ impl Addresses {
         &self,
         host: &HostName,
         name: &Name,
-        family: Family,
+        (family, service): (Family, impl Fn(ServiceId) -> String),
         former: impl Fn() -> Former,
     ) -> Option<String> {
         let Usable { current, next, .. } = name.family(family);
         let (current, next) = ((*current)?, (*next)?);
-        let change = self.changing.get(&(host.clone(), family))?;
-        let since = change.fails_since?;
+        let failures = self.failures(host, family)?;
+        let since = failures.values().map(|it| it.since).min()?;
         let since = Timestamp::from_second(since.seconds()).unwrap_or_default();
+        let services: Vec<String> = failures.keys().map(|&id| service(id)).collect();
+        let (fail, are) = match services.len() {
+            1 => ("fails", "it is"),
+            _ => ("fail", "they are"),
+        };
         Some(format!(
-            "{host} has the address {next} now, where its checks fail since {since}: until they are good {current} {}; mend the name or {next}, or disable {host} where {current} is to go",
+            "{host} has the address {next} now, where {} {fail} since {since}: until {are} good there {current} {}; mend the name or {next}, or disable {host} where {current} is to go",
+            services.join(" and "),
             former().stays()
         ))
     }

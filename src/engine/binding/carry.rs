@@ -98,13 +98,13 @@ impl Bindings {
         let old_latches = std::mem::take(&mut self.latches);
         let names = model.service_names();
         let was_latching = latching_before(&old_model, &names);
-        self.addresses.forget_heard();
         let mut keys = self.all_virtual_services();
         let mut actions = Vec::new();
         let new_id = |old: ServiceId| {
             let service = old_model.service(old);
             names.find(&service.group, &service.name)
         };
+        self.addresses.renumber(new_id);
         let members_differ = |old: ServiceId| {
             new_id(old).is_none_or(|new| members(&old_model, old) != members(model, new))
         };
@@ -201,7 +201,7 @@ impl Bindings {
             judge.is_unclear_said = false;
         }
         self.led.clear();
-        self.addresses.forget_heard();
+        self.addresses.renumber(Some);
         for entry in std::mem::take(&mut self.latches).into_keys() {
             actions.push(entry.record(&self.model, None));
         }

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::engine::binding::addresses::Tick;
-use crate::engine::binding::judge::{Attendance, Judge};
-use crate::engine::binding::{Bindings, Part, Verdict};
+use crate::engine::binding::judge::Judge;
+use crate::engine::binding::{Bindings, Part, Ruling, Verdict};
 use crate::engine::event::{Action, HostVerdict, Reason};
 use crate::engine::section::count::Opinion;
 use crate::lvs::{Family, VirtualServiceKey};
@@ -180,10 +180,10 @@ impl Bindings {
     }
 
     /// Takes out of a report what it says about changed addresses, and remembers it. `said` is
-    /// what it says about the service as a whole.
+    /// what it says about the service as a whole, `ruling` what its failures mean.
     pub(super) fn set_apart<'a>(
         &mut self,
-        (service, said): (ServiceId, HostVerdict),
+        (service, said, ruling): (ServiceId, HostVerdict, Ruling),
         hosts: &'a BTreeMap<HostName, HostVerdict>,
     ) -> Apart<'a> {
         let mut apart = Apart {
@@ -217,7 +217,11 @@ impl Bindings {
             }
             let place = (service, part);
             let about = (host, &self.families_of(service, host));
-            if self.addresses.hear(about, place, verdict, self.now.wall) {
+            let heard = match (verdict, ruling) {
+                (HostVerdict::Down(reason), Ruling::Blind) => HostVerdict::Unknown(reason),
+                (_, _) => verdict,
+            };
+            if self.addresses.hear(about, place, heard, self.now.wall) {
                 apart
                     .keys
                     .extend(self.by_host.get(host).into_iter().flatten());
@@ -294,6 +298,7 @@ impl Bindings {
     ) -> BTreeSet<VirtualServiceKey> {
         let mut keys = BTreeSet::new();
         let mut good: BTreeSet<(ServiceId, Part)> = BTreeSet::new();
+        let mut bad: BTreeMap<ServiceId, Vec<(Part, Reason)>> = BTreeMap::new();
         let mut ready: BTreeSet<(HostName, Family)> = BTreeSet::new();
         for (host, family) in self.addresses.changing() {
             if self.is_ready(&host, family) {
@@ -303,6 +308,14 @@ impl Bindings {
         }
         for (host, family) in self.entering(ready) {
             let mut parts = self.parts_about(&host, family);
+            for (&service, failure) in self.addresses.failures(&host, family).into_iter().flatten()
+            {
+                let part = (service, Part::Host(host.clone()));
+                if parts.contains(&part) {
+                    let bad = bad.entry(service).or_default();
+                    bad.push((part.1, failure.reason));
+                }
+            }
             parts.retain(|part| self.addresses.was_good(&host, family, part));
             good.extend(parts);
             self.begin_streaks_anew(&host, family);
@@ -322,21 +335,36 @@ impl Bindings {
                 keys.extend(self.count(service, &part, Opinion::Good, actions));
             }
         }
+        for (service, bad) in bad {
+            keys.extend(self.enters_bad(service, &bad, actions));
+        }
         keys
     }
 
-    /// Whether nothing but another name of its section keeps the changed address of a name out.
-    fn is_ready(&self, host: &HostName, family: Family) -> bool {
-        let parts = self.parts_about(host, family);
-        let is_good = || !parts.is_empty() && self.addresses.is_good(host, family, &parts);
-        let is_next = self.addresses.next(host, family).is_some();
-        is_next && (self.is_unjudged(host, family) || is_good())
-    }
-
-    /// Whether nobody is to judge what a name stands for: it is a fallback, or its section has
-    /// `service none`.
-    fn is_unjudged(&self, host: &HostName, family: Family) -> bool {
-        self.all_parts_about(host, family).next().is_none()
+    /// Changed addresses enter for other virtual services than those that this service decides
+    /// over: there they are out until its checks are good, as they were never in.
+    fn enters_bad(
+        &mut self,
+        service: ServiceId,
+        bad: &[(Part, Reason)],
+        actions: &mut Vec<Action>,
+    ) -> BTreeSet<VirtualServiceKey> {
+        let mut keys = BTreeSet::new();
+        let now = self.now;
+        if let Some(judge) = self.judges.get_mut(&service).filter(|it| it.gate.is_some()) {
+            let mut is_news = false;
+            for (part, reason) in bad {
+                is_news |= judge.bad(part, *reason, now.wall);
+            }
+            is_news |= self.latch(now, service, bad, actions);
+            if is_news {
+                keys.extend(self.virtual_services_by(service));
+            }
+        }
+        for (part, reason) in bad {
+            keys.extend(self.count(service, part, Opinion::Surely(*reason), actions));
+        }
+        keys
     }
 
     /// The changed address of a name is good and another name of the section has it: what a person
@@ -374,17 +402,6 @@ impl Bindings {
         });
         let all = servers.chain(fallbacks);
         all.filter(|(key, _)| key.family() == family).collect()
-    }
-
-    /// Whose verdicts a changed address of this name waits for.
-    fn parts_about(&self, host: &HostName, family: Family) -> BTreeSet<(ServiceId, Part)> {
-        let all = self.all_parts_about(host, family);
-        let waited_for = all.filter(|(service, part)| {
-            let judge = self.judges.get(service);
-            let known = judge.and_then(|judge| judge.parts.get(part));
-            known.is_some_and(|known| known.attendance != Attendance::LeftOut)
-        });
-        waited_for.collect()
     }
 
     /// Whose verdicts are about this name, be they waited for or not.

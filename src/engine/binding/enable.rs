@@ -210,7 +210,8 @@ impl Bindings {
         (!services.is_empty()).then(|| services.join(" and "))
     }
 
-    fn service_name(&self, id: ServiceId) -> String {
+    /// As a person calls it.
+    pub(super) fn service_name(&self, id: ServiceId) -> String {
         let service = self.model.service(id);
         format!("{}/{}", service.group, service.name)
     }

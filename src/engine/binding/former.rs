@@ -111,6 +111,8 @@ impl Bindings {
         for (part, &opinion) in opinions {
             sections.extend(self.count(service, part, opinion, &mut actions));
         }
+        // One that has nothing left to lose there keeps its name there no more.
+        sections.extend(self.change_addresses(&mut actions));
         let services = is_news.then_some(service).into_iter().collect();
         self.decide_after(&sections, &services, &mut actions);
         actions

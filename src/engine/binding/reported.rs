@@ -45,7 +45,7 @@ impl Bindings {
             return actions;
         }
         let said = reason.map_or(HostVerdict::Unknown(Reason::NoHostNamed), HostVerdict::Down);
-        let apart = self.set_apart((service, said), hosts);
+        let apart = self.set_apart((service, said, ruling), hosts);
         let hosts = apart.hosts.as_ref();
         let nowhere = hosts.keys();
         let nowhere = nowhere.filter(|host| self.leads_nowhere(service, host));
@@ -123,7 +123,7 @@ impl Bindings {
         if !self.judges.contains_key(&service) {
             return actions;
         }
-        let apart = self.set_apart((service, HostVerdict::Up), hosts);
+        let apart = self.set_apart((service, HostVerdict::Up, Ruling::Passed), hosts);
         let hosts = apart.hosts.as_ref();
         let Some(judge) = self.judges.get_mut(&service) else {
             return actions;

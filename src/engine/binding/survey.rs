@@ -76,7 +76,8 @@ impl Bindings {
         let taken = self.taken(host, key.family());
         let problem = taken.or_else(|| {
             let former = || self.care_for_former(host, key.family());
-            let problem = self.addresses.problem(host, key.family(), former);
+            let service = |id| self.service_name(id);
+            let problem = self.addresses.problem(host, key.family(), service, former);
             problem.or_else(|| self.unheeded(key, host))
         });
         let address = self.addresses.current(host, key.family());

@@ -7,6 +7,7 @@ mod many;
 mod names;
 mod random;
 mod sections;
+mod shared_names;
 mod wishes;
 
 use std::net::IpAddr;

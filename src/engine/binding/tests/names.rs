@@ -191,7 +191,7 @@ fn a_restart_while_a_changed_address_fails_takes_no_server_of_a_section_out() {
     let views = farm.bindings.real_servers();
     let problem = views[0].problem.as_deref().unwrap_or_default();
     assert!(
-        problem.contains("10.1.0.2 now, where its checks fail since"),
+        problem.contains("10.1.0.2 now, where www/http fails since"),
         "{problem}"
     );
     let mut farm = farm.restarted(&lines);
