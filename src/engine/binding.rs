@@ -112,8 +112,8 @@ pub(crate) struct Bindings {
     addresses: Addresses,
     owned: Owned,
     manual: Manual,
-    /// What a person has been told to mend.
-    told: BTreeMap<VirtualServiceKey, BTreeMap<HostName, String>>,
+    /// What a person has been told to mend, since all was well with the word last.
+    told: BTreeMap<VirtualServiceKey, BTreeMap<HostName, BTreeSet<String>>>,
     desired: Desired,
     /// What the last whole survey of each virtual service found.
     grounds: BTreeMap<VirtualServiceKey, Ground>,
@@ -217,6 +217,7 @@ impl Bindings {
         self.settle_unused();
         for (host, family) in steady {
             if self.addresses.changes_in(host, family) {
+                self.forget_told(host);
                 self.forget_streaks(host, family);
             }
         }

@@ -11,6 +11,9 @@ use crate::engine::event::Action;
 use crate::lvs::{ServerWish, VirtualServiceKey};
 use crate::model::{HostName, ServiceId};
 
+/// So many things that a person was told of a word are remembered, to be said once.
+const TOLD_MAX: usize = 16;
+
 impl Bindings {
     /// Computes the wishes for these virtual services afresh and says what changed.
     pub(super) fn decide(&mut self, keys: &BTreeSet<VirtualServiceKey>, actions: &mut Vec<Action>) {
@@ -85,16 +88,39 @@ impl Bindings {
         }
         self.take_note_of_staying(key, &survey, actions);
         self.say_held(key, &mut survey);
-        let told = self.told.remove(&key).unwrap_or_default();
-        let mut tell = BTreeMap::new();
-        let mut news: BTreeMap<Option<ServiceId>, Vec<(HostName, String)>> = BTreeMap::new();
-        for (host, (service, text)) in survey.problems {
-            if told.get(&host) != Some(&text) {
-                let new = (host.clone(), text.clone());
-                news.entry(service).or_default().push(new);
-            }
-            tell.insert(host, text);
+        self.say_problems(key, survey.problems, actions);
+        let is_changed = before.as_ref() != Some(&wanted);
+        if survey.is_declared || self.owned.is_made(key) || !wanted.servers.is_empty() {
+            self.desired.insert(key, wanted);
+            is_changed
+        } else {
+            self.desired.remove(&key).is_some()
         }
+    }
+
+    /// Says what a person should mend, each thing once.
+    fn say_problems(
+        &mut self,
+        key: VirtualServiceKey,
+        problems: BTreeMap<HostName, (Option<ServiceId>, String)>,
+        actions: &mut Vec<Action>,
+    ) {
+        let mut told = self.told.remove(&key).unwrap_or_default();
+        let mut tell: BTreeMap<HostName, BTreeSet<String>> = BTreeMap::new();
+        let mut news: BTreeMap<Option<ServiceId>, Vec<(HostName, String)>> = BTreeMap::new();
+        for (host, (service, text)) in problems {
+            let mut texts = told.remove(&host).unwrap_or_default();
+            if texts.len() >= TOLD_MAX {
+                texts.clear();
+            }
+            if texts.insert(text.clone()) {
+                news.entry(service).or_default().push((host.clone(), text));
+            }
+            tell.insert(host, texts);
+        }
+        // Where an answer turns nothing is known for a moment; what was said since stays said.
+        let is_turning = |host: &HostName| self.addresses.changes_in(host, key.family());
+        tell.extend(told.into_iter().filter(|(host, _)| is_turning(host)));
         let held = self.held_until(key).and_then(HeldUntil::address);
         for (service, mut new) in news {
             // What is said of it is more than of the others.
@@ -104,12 +130,14 @@ impl Bindings {
         if !tell.is_empty() {
             self.told.insert(key, tell);
         }
-        let is_changed = before.as_ref() != Some(&wanted);
-        if survey.is_declared || self.owned.is_made(key) || !wanted.servers.is_empty() {
-            self.desired.insert(key, wanted);
-            is_changed
-        } else {
-            self.desired.remove(&key).is_some()
+    }
+
+    /// A name begins to lead elsewhere: what a person was told of it was about something else.
+    pub(super) fn forget_told(&mut self, host: &HostName) {
+        for key in self.by_host.get(host).into_iter().flatten() {
+            if let Some(told) = self.told.get_mut(key) {
+                told.remove(host);
+            }
         }
     }
 }

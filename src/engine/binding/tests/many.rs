@@ -136,7 +136,7 @@ fn effort_of_refused_names(count: usize) -> u64 {
     let visits = crate::effort::visits(|| {
         bindings.succeeded(ServiceId(0), &good);
     });
-    let told = bindings.told.values().flat_map(BTreeMap::values);
+    let told = bindings.told.values().flat_map(BTreeMap::values).flatten();
     let kept_out = told.filter(|it| it.contains("so they would be one real server"));
     assert_eq!(kept_out.count(), count / 2);
     visits

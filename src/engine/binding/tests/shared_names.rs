@@ -207,3 +207,27 @@ fn a_failed_service_stays_out_over_a_restart_where_its_name_moved_for_another_on
     farm.fails(alt, "w1");
     assert_eq!(farm.stands(), ["10.1.0.2=in", "10.1.0.2=out"]);
 }
+
+#[test]
+fn an_answer_that_turns_between_bad_addresses_is_said_once_for_each() {
+    let lines = ["web/http w1", "virtual 10.0.0.3:80/tcp web/http w1"];
+    let mut farm = Farm::new(&lines);
+    farm.resolves("w1", "10.1.0.1");
+    farm.succeeds("web/http");
+    farm.said();
+    let mut said = String::new();
+    for _ in 0..5 {
+        for address in ["10.1.0.2", "10.1.0.3"] {
+            farm.resolves("w1", address);
+            farm.fails("web/http", "w1");
+            said.push_str(&farm.said().join("\n"));
+        }
+    }
+    for address in ["10.1.0.2", "10.1.0.3"] {
+        let words = format!("w1 has the address {address} now");
+        assert_eq!(said.matches(&words).count(), 1, "{said}");
+    }
+    // Since when it failed there first.
+    let trouble = farm.bindings.real_servers()[0].problem.clone().unwrap();
+    assert!(trouble.contains("since 2024-03-13T10:00:03Z"), "{trouble}");
+}
