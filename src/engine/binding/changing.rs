@@ -306,7 +306,12 @@ impl Bindings {
                 ready.insert((host, family));
             }
         }
-        for (host, family) in self.entering(ready) {
+        let entering = self.entering(ready);
+        for (key, (service, part)) in self.exchanged(&entering) {
+            let (model, tally) = (&self.model, &mut self.sections.tally);
+            actions.extend(tally.takes_for_good(model, key, service, &part));
+        }
+        for (host, family) in entering {
             let mut parts = self.parts_about(&host, family);
             for (&service, failure) in self.addresses.failures(&host, family).into_iter().flatten()
             {

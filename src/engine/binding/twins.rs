@@ -3,14 +3,16 @@
 //! Two names for one machine are one real server less, and the one that is in is not given for
 //! that (D8). Names that change at once may take one another's places, so they are looked at
 //! together: each section is walked once, however many of its names change.
+//! Where two exchange their addresses, who was in at an address stays in there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::effort::visit;
-use crate::engine::binding::Bindings;
+use crate::engine::binding::{Bindings, Part, Verdict};
+use crate::engine::section::count::judged_part;
 use crate::lvs::{Family, VirtualServiceKey};
-use crate::model::HostName;
+use crate::model::{DeclaredServer, HostName, ServiceId};
 
 /// A real server's place in a section.
 type Place = (VirtualServiceKey, SocketAddr);
@@ -51,6 +53,51 @@ impl Bindings {
             ready.remove(&name);
         }
         ready
+    }
+
+    /// What these names were judged by that come to the address of another name of a section, one
+    /// that nobody withdraws: nothing has failed there.
+    pub(super) fn exchanged(
+        &self,
+        entering: &BTreeSet<(HostName, Family)>,
+    ) -> Vec<(VirtualServiceKey, (ServiceId, Part))> {
+        let mut exchanged = Vec::new();
+        for (host, family) in entering {
+            let Some(next) = self.addresses.next(host, *family) else {
+                continue;
+            };
+            let others: Vec<&HostName> = self.addresses.words_at(next).collect();
+            if others.is_empty() {
+                continue;
+            }
+            let own = self.sections.words.servers(&self.model, host);
+            for (key, own) in own.filter(|(key, _)| key.family() == *family) {
+                let is_there = |(at, it): (VirtualServiceKey, &DeclaredServer)| {
+                    at == key && it.port == own.port && self.is_good_by_all(key, it)
+                };
+                let mut there = others.iter();
+                let is_in = there.any(|other| {
+                    let mut servers = self.sections.words.servers(&self.model, other);
+                    servers.any(is_there)
+                });
+                let parts = own.judges.iter().map(|judge| judged_part(judge, host));
+                let mut parts: BTreeSet<(ServiceId, Part)> = parts.collect();
+                if is_in && self.addresses.is_good(host, *family, &parts) {
+                    parts.retain(|part| self.addresses.was_good(host, *family, part));
+                    exchanged.extend(parts.into_iter().map(|part| (key, part)));
+                }
+            }
+        }
+        exchanged
+    }
+
+    /// Whether each service that judges a real server of a section takes it for good.
+    fn is_good_by_all(&self, key: VirtualServiceKey, server: &DeclaredServer) -> bool {
+        let mut judges = server.judges.iter();
+        judges.all(|judge| {
+            let (service, part) = judged_part(judge, &server.host);
+            self.sections.tally.verdict(key, service, &part) == Some(Verdict::Good)
+        })
     }
 
     /// Of the sections that these names stand in.

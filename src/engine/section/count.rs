@@ -452,6 +452,22 @@ impl Tally {
         }
     }
 
+    /// A section takes a part for good whatever it counted before; answers with the record.
+    pub(crate) fn takes_for_good(
+        &mut self,
+        model: &Model,
+        section: VirtualServiceKey,
+        service: ServiceId,
+        part: &Part,
+    ) -> Option<Action> {
+        let counted = self.parts.get_mut(&(service, part.clone()))?;
+        let listener = counted.listeners.get_mut(&section)?;
+        let had_failed = listener.failure(counted.monitor).is_some();
+        listener.verdict = Some(Verdict::Good);
+        listener.inherited = None;
+        had_failed.then(|| record(model, section, service, part, None))
+    }
+
     /// Nothing was ever said of any part (D10). Answers with the records to forget.
     pub(crate) fn forget(&mut self, model: &Model) -> Vec<Action> {
         let mut actions = Vec::new();

@@ -1076,7 +1076,7 @@ fn an_alert_does_not_list_an_address_that_a_name_has_just_left() {
     let mut director = Director::start(named, Saved::default(), Table::new(), 0.0);
     let leads = |director: &mut Director, address: &str| {
         let (host, answer) = (HostName::new("w1"), Ok(vec![address.parse().unwrap()]));
-        director.tell(Event::Resolved(vec![Resolved { host, answer }]));
+        director.tell(Event::Resolved(vec![Resolved::fresh(host, answer)]));
     };
     leads(&mut director, "10.1.0.1");
     director.hears(&fixture::exited(0, ""));

@@ -231,3 +231,38 @@ fn an_answer_that_turns_between_bad_addresses_is_said_once_for_each() {
     let trouble = farm.bindings.real_servers()[0].problem.clone().unwrap();
     assert!(trouble.contains("since 2024-03-13T10:00:03Z"), "{trouble}");
 }
+
+#[test]
+fn who_was_good_at_an_address_stays_in_where_names_exchange_theirs() {
+    let section = "virtual 10.0.0.3:80/tcp web/http w1,w2 rise=3";
+    let mut farm = Farm::new(&["web/http w1,w2", section]);
+    farm.resolves("w1", "10.1.0.1");
+    farm.resolves("w2", "10.1.0.2");
+    farm.applies(&mut Table::new());
+    farm.succeeds("web/http");
+    farm.fails("web/http", "w1");
+    let has = |farm: &Farm, servers: &str| farm.wanted()[0].ends_with(servers);
+    farm.resolves("w1", "10.1.0.2");
+    farm.resolves("w2", "10.1.0.1");
+    // The machine at 10.1.0.2 never failed.
+    farm.fails("web/http", "w2");
+    assert!(
+        has(&farm, " 10.1.0.1=out 10.1.0.2=in"),
+        "{:?}",
+        farm.wanted()
+    );
+    farm.said();
+    farm.succeeds("web/http");
+    assert!(
+        has(&farm, " 10.1.0.1=in 10.1.0.2=in"),
+        "{:?}",
+        farm.wanted()
+    );
+    let said = farm.said().join(" ");
+    assert!(!said.contains("10.1.0.2 "), "{said}");
+    // Nobody was good at another one.
+    farm.fails("web/http", "w1");
+    farm.resolves("w1", "10.1.0.7");
+    farm.succeeds("web/http");
+    assert!(!has(&farm, "10.1.0.7=in"), "{:?}", farm.wanted());
+}
