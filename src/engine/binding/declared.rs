@@ -256,7 +256,6 @@ impl Bindings {
             server.given = self.given(section, declared);
             servers.push(server);
         }
-        let others = survey.servers.iter().filter(|(it, _)| !seen.contains(it));
         let (nobody, state) = (BTreeSet::new(), self.sections.state(key));
         let wished = |server| self.manual.effect((key, server));
         let facts = Facts {
@@ -268,9 +267,7 @@ impl Bindings {
             fallback: places.fallback,
             addressless_fallback: self.addressless_fallback(section),
             fallback_wished: places.fallback.and_then(wished),
-            others: others
-                .map(|(&server, claims)| (server, server_wish(claims)))
-                .collect(),
+            others: self.wanted_of_others(key, survey, &seen),
             leaving: self.owned.staying(key).collect(),
             has_held: self.owned.has_held(key),
             has_returned: self.owned.has_returned(key),
@@ -289,6 +286,22 @@ impl Bindings {
         self.take_note(key, places, &wanted, actions);
         self.decided.insert(key);
         Some(wanted.service)
+    }
+
+    /// What is wanted of the real servers that only `lvs.alert` lines name beside these of a
+    /// section, as operators wish.
+    fn wanted_of_others(
+        &self,
+        key: VirtualServiceKey,
+        survey: &Survey,
+        own: &BTreeSet<RealServerKey>,
+    ) -> BTreeMap<RealServerKey, ServerWish> {
+        let others = survey.servers.iter().filter(|(it, _)| !own.contains(it));
+        let wanted = others.map(|(&server, claims)| {
+            let wish = self.manual.over((key, server), server_wish(claims));
+            (server, wish)
+        });
+        wanted.collect()
     }
 
     /// The real servers of sections that are withdrawn.

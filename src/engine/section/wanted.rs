@@ -91,7 +91,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) addressless_fallback: Option<&'a HostName>,
     /// What an operator wishes of it.
     pub(crate) fallback_wished: Option<Effect>,
-    /// What is wanted of real servers that only `lvs.alert` lines name.
+    /// What is wanted of real servers that only `lvs.alert` lines name, operators' wishes too.
     pub(crate) others: BTreeMap<RealServerKey, ServerWish>,
     /// Real servers that the file named before.
     pub(crate) leaving: BTreeMap<RealServerKey, Leaving>,

@@ -531,3 +531,37 @@ fn one_that_min_live_kept_is_said_to_leave_where_a_wish_takes_it_away() {
         story.settles("1=5 3=5");
     }
 }
+
+/// A section of the first two, and a line that names the third: `one` is of that one alone.
+fn beside_a_section() -> Story {
+    let section = format!("virtual {VS} web/http 10.1.0.1,10.1.0.2");
+    let line = format!("one/http 10.1.0.3 {VS} each");
+    let mut story = Story {
+        farm: Some(Farm::new(&["web/http 10.1.0.1,10.1.0.2", &line, &section])),
+        kernel: kernel(&FIVE),
+    };
+    story.farm().succeeds("one/http");
+    story.succeeds("1=5 2=5 3=5");
+    story
+}
+
+#[test]
+fn a_server_that_only_a_line_names_beside_a_section_is_as_operators_wish() {
+    for (wish, expected) in [
+        (ManualWish::Disable, "1=5 2=5"),
+        (ManualWish::Quiesce, "1=5 2=5 3=0"),
+        (ManualWish::Drain { limit_s: 600 }, "1=5 2=5 3=0"),
+        (ManualWish::Weight { weight: 7 }, "1=5 2=5 3=7"),
+    ] {
+        let mut story = beside_a_section();
+        story.has("10.1.0.3", 4);
+        story.asks("10.1.0.3", wish, expected);
+        story.succeeds(expected);
+        story.enables("10.1.0.3", "1=5 2=5 3=5");
+    }
+    // No wish puts one in that its checks withdraw.
+    let mut story = beside_a_section();
+    story.farm().fails("one/http", "10.1.0.3");
+    story.settles("1=5 2=5");
+    story.asks("10.1.0.3", ManualWish::Weight { weight: 7 }, "1=5 2=5");
+}
