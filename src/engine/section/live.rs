@@ -37,6 +37,9 @@ pub(crate) struct Live {
     pub(crate) kept: Vec<usize>,
     /// Who serves.
     pub(crate) by: ServedBy,
+    /// As many take clients as `min_live` asks for, those kept and those beside too, and at least
+    /// one does; or the fallback does.
+    pub(crate) is_enough: bool,
 }
 
 /// Who serves the clients of a section.
@@ -110,22 +113,11 @@ pub(crate) fn live(servers: &[ServerStanding], reserve: Reserve) -> Live {
         those.map(|(place, _)| place).collect()
     };
     let spent = those(ServerStanding::Spent);
-    let is_idle = |it: &ServerStanding| {
-        matches!(
-            it,
-            ServerStanding::Serves | ServerStanding::Idle | ServerStanding::Unheard
-        )
-    };
-    // Of those that nobody can judge no verdict is to come.
-    let is_awaited = servers.is_empty() || servers.contains(&ServerStanding::Idle);
-    let nobody = if is_awaited && servers.iter().all(is_idle) {
-        ServedBy::NobodyYet
-    } else {
-        ServedBy::Nobody
-    };
+    let nobody = nobody(servers);
     let none_kept = |by| Live {
         kept: Vec::new(),
         by,
+        is_enough: by == ServedBy::Fallback,
     };
     let replaced = match (serving + spent.len().min(min_live), nobody, replacement) {
         (0, ServedBy::Nobody, Replacement::Ready) => true,
@@ -153,7 +145,29 @@ pub(crate) fn live(servers: &[ServerStanding], reserve: Reserve) -> Live {
     } else {
         ServedBy::Servers
     };
-    Live { kept, by }
+    let taking_clients = serving + beside + kept.len();
+    Live {
+        kept,
+        by,
+        is_enough: taking_clients >= min_live.max(1),
+    }
+}
+
+/// Whether somebody may serve yet where nobody does.
+fn nobody(servers: &[ServerStanding]) -> ServedBy {
+    let is_idle = |it: &ServerStanding| {
+        matches!(
+            it,
+            ServerStanding::Serves | ServerStanding::Idle | ServerStanding::Unheard
+        )
+    };
+    // Of those that nobody can judge no verdict is to come.
+    let is_awaited = servers.is_empty() || servers.contains(&ServerStanding::Idle);
+    if is_awaited && servers.iter().all(is_idle) {
+        ServedBy::NobodyYet
+    } else {
+        ServedBy::Nobody
+    }
 }
 
 #[cfg(test)]
@@ -235,12 +249,9 @@ mod tests {
                 replacement,
             };
             let found = live(&standings(servers), reserve);
-            let expected = Live {
-                kept: kept.to_vec(),
-                by,
-            };
             assert_eq!(
-                found, expected,
+                (&*found.kept, found.by),
+                (kept, by),
                 "{servers} min_live {min_live} {replacement:?}"
             );
         }
@@ -249,16 +260,19 @@ mod tests {
     #[test]
     fn those_that_serve_for_names_leave_fewer_to_keep_and_end_no_alarm() {
         use ServedBy::{Nobody, Servers, TooFew};
-        let cases: [(&str, usize, usize, &[usize], ServedBy); 7] = [
-            ("+x1", 2, 1, &[], TooFew),
-            ("+x1", 3, 1, &[2], TooFew),
-            ("+x1", 1, 1, &[], Servers),
-            ("x1", 1, 1, &[], Nobody),
-            ("x0", 1, 1, &[], Nobody),
-            ("x12", 2, 1, &[2], TooFew),
-            ("x12", 9, 1, &[1, 2], TooFew),
+        type Case = (&'static str, usize, usize, &'static [usize], ServedBy, bool);
+        let cases: [Case; 9] = [
+            ("+x1", 2, 1, &[], TooFew, true),
+            ("+x1", 3, 1, &[2], TooFew, true),
+            ("+xx", 3, 1, &[], TooFew, false),
+            ("+x1", 1, 1, &[], Servers, true),
+            ("x1", 1, 1, &[], Nobody, true),
+            ("x1", 0, 0, &[], Nobody, false),
+            ("x0", 1, 1, &[], Nobody, true),
+            ("x12", 2, 1, &[2], TooFew, true),
+            ("x12", 9, 1, &[1, 2], TooFew, false),
         ];
-        for (servers, min_live, beside, kept, by) in cases {
+        for (servers, min_live, beside, kept, by, is_enough) in cases {
             let reserve = Reserve {
                 min_live,
                 beside,
@@ -267,6 +281,7 @@ mod tests {
             let expected = Live {
                 kept: kept.to_vec(),
                 by,
+                is_enough,
             };
             let found = live(&standings(servers), reserve);
             assert_eq!(

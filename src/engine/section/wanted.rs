@@ -222,8 +222,11 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
     let is_open = is_over && serves_nobody(facts, reserve);
     let standings = standings(facts, is_open);
     let is_needed = live(&standings, declared).by == ServedBy::Fallback;
-    let Live { kept, by } = live(&standings, reserve);
-    let spares = spares_failed(&standings, &kept, (by, reserve.min_live));
+    let Live {
+        kept,
+        by,
+        is_enough,
+    } = live(&standings, reserve);
     let by = match (by, grace) {
         // The fallback is not needed yet: of the others nothing is known.
         (ServedBy::Nobody, Some(_)) => ServedBy::NobodyYet,
@@ -232,7 +235,7 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
     let mut due = opens.filter(|_| !is_over);
     let held = held(facts, by, (&standings, reserve));
     let mut wanted = Wanted {
-        service: frame(facts, held.as_ref(), spares),
+        service: frame(facts, held.as_ref(), is_enough),
         roles: BTreeMap::new(),
         fallback: facts.fallback,
         by: surely(facts, &standings, reserve).then_some(by),
@@ -311,26 +314,10 @@ impl Wanted {
     }
 }
 
-/// Whether those that failed and are not in the file any more are not needed to hold `min_live`.
-fn spares_failed(
-    standings: &[ServerStanding],
-    kept: &[usize],
-    (by, min_live): (ServedBy, usize),
-) -> bool {
-    match by {
-        ServedBy::Servers | ServedBy::Fallback => true,
-        ServedBy::TooFew => {
-            let serving = standings.iter().filter(|it| **it == ServerStanding::Serves);
-            serving.count() + kept.len() >= min_live
-        }
-        ServedBy::Nobody | ServedBy::NobodyYet => false,
-    }
-}
-
-/// All of it but the declared real servers. `spares` tells whether those that failed and have a
-/// weight leave also where the others stay: one with weight 0 gets no new clients, and keeps those
-/// that it has.
-fn frame(facts: &Facts<'_>, held: Option<&Held>, spares: bool) -> DesiredService {
+/// All of it but the declared real servers. Where `is_enough` says that nobody needs them, those
+/// that failed and have a weight leave also where the others stay: one with weight 0 gets no new
+/// clients, and keeps those that it has.
+fn frame(facts: &Facts<'_>, held: Option<&Held>, is_enough: bool) -> DesiredService {
     let is_waiting = |it: &Server| it.health == Health::Waiting;
     let is_judged = !facts.servers.iter().any(is_waiting);
     let removes = held.is_none() && is_judged;
@@ -342,7 +329,7 @@ fn frame(facts: &Facts<'_>, held: Option<&Held>, spares: bool) -> DesiredService
     let leaving = facts.leaving.iter().map(|(&server, it)| {
         let found = facts.kernel.and_then(|kernel| kernel.get(&server));
         let is_quiet = found.is_some_and(|found| found.weight == Weight(0));
-        let leaves = removes || is_judged && spares && it.has_failed && !is_quiet;
+        let leaves = removes || is_judged && is_enough && it.has_failed && !is_quiet;
         let wish = if leaves { ServerWish::Out } else { it.wish };
         (server, wish)
     });

@@ -65,6 +65,21 @@ fn what_failed_is_not_held_beside_healthy_ones() {
     }
 }
 
+/// A healthy one that is held counts as one of these.
+#[test]
+fn a_held_server_that_failed_leaves_where_enough_others_serve() {
+    for by in WAYS {
+        let mut story = Story::new("min_live=2");
+        story.fails("1", "2=5 3=5");
+        story.fails("1 2", "2=5 3=5");
+        assert_eq!(story.role("10.1.0.2"), Some(ServerRole::Kept));
+        story.gets_section(by, "10.1.0.1,w2,w3", "min_live=2");
+        story.farm().fails_to_resolve("w2 w3");
+        story.farm().fails("web/http", "w2 w3");
+        story.settles("1=5 3=5");
+    }
+}
+
 /// The look behind the repair fails.
 #[test]
 fn a_held_server_comes_back_where_the_look_behind_the_repair_failed() {
