@@ -121,8 +121,11 @@ impl Staying {
                 (Stay::Back(settings), true)
             }
             (Stay::Seen(_) | Stay::Returned(_), None) => {
-                // Somebody took it out, or gave it weight 0, and nobody else: so it stays.
-                self.usual = Usual::Unknown;
+                // Somebody took it out, or gave it weight 0, and nobody else: so it stays. One that
+                // failed is that still where somebody puts it back.
+                if self.usual != Usual::Failed {
+                    self.usual = Usual::Unknown;
+                }
                 (Stay::AsFound, false)
             }
             (Stay::AsFound, None) => match usual {

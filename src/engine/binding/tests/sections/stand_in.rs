@@ -15,6 +15,29 @@ impl Story {
         self.gets(by, &texts(&file));
     }
 
+    /// Somebody puts a real server back, as who loads a table that was saved does.
+    fn is_put_back(&mut self, host: &str) {
+        let entry: &mut TableEntry = self.kernel.get_mut(&VS.parse().unwrap()).unwrap();
+        let found = RealServer::new(Forwarding::Dr, Weight(5));
+        entry.servers.insert(rs(host), found);
+        self.looks();
+    }
+
+    /// The third server failed last, was kept as the last one, and left when that of a name was
+    /// good.
+    fn third_failed_and_left(by: By) -> Self {
+        let mut story = Self::new("min_live=1");
+        story.fails("1 2", "3=5");
+        story.fails("1 2 3", "3=5");
+        story.gets_section(by, "w1,w2,w3", "min_live=1");
+        story.farm().fails_to_resolve("w1 w2 w3");
+        story.settles("3=5");
+        story.farm().resolves("w1", "10.1.0.1");
+        story.farm().fails("web/http", "w2 w3");
+        story.settles("1=5");
+        story
+    }
+
     /// With a real server in the table that nobody declared.
     fn beside_a_stranger(options: &str) -> Self {
         let mut story = Self::new(options);
@@ -23,6 +46,11 @@ impl Story {
         entry.servers.insert(rs("10.1.0.7"), stranger);
         story
     }
+}
+
+fn addresses(hosts: &str) -> String {
+    let hosts = hosts.split(' ').map(|it| format!("10.1.0.{it}"));
+    hosts.collect::<Vec<String>>().join(" ")
 }
 
 /// A stranger that the section keeps stands for what was held, after that is gone.
@@ -76,6 +104,68 @@ fn a_held_server_that_failed_leaves_where_enough_others_serve() {
         story.gets_section(by, "10.1.0.1,w2,w3", "min_live=2");
         story.farm().fails_to_resolve("w2 w3");
         story.farm().fails("web/http", "w2 w3");
+        story.settles("1=5 3=5");
+    }
+}
+
+#[test]
+fn a_held_server_that_failed_leaves_again_where_somebody_puts_it_back() {
+    for by in WAYS {
+        for (failed, options) in [("2", ""), ("1 3, 1 2 3", "min_live=1")] {
+            let mut story = Story::new(options);
+            for hosts in failed.split(", ") {
+                story.farm().fails("web/http", &addresses(hosts));
+                story.looks();
+            }
+            story.gets_section(by, "10.1.0.1,w2,10.1.0.3", options);
+            story.farm().fails_to_resolve("w2");
+            story.looks();
+            story.farm().fails("web/http", "w2");
+            story.settles("1=5 3=5");
+            story.is_put_back("10.1.0.2");
+            story.settles("1=5 3=5");
+        }
+        let mut story = Story::third_failed_and_left(by);
+        story.is_put_back("10.1.0.3");
+        story.settles("1=5");
+        // And again behind a restart.
+        story.gets_section(By::Restart, "w1,w2,w3", "min_live=1");
+        story.farm().resolves("w1", "10.1.0.1");
+        story.farm().fails_to_resolve("w2 w3");
+        story.looks();
+        story.farm().fails("web/http", "w2 w3");
+        story.is_put_back("10.1.0.3");
+        story.settles("1=5");
+    }
+}
+
+#[test]
+fn a_held_server_that_failed_and_that_somebody_puts_back_is_no_fallback() {
+    for by in WAYS {
+        let mut story = Story::third_failed_and_left(by);
+        story.is_put_back("10.1.0.3");
+        story.farm().fails("web/http", "w1 w2 w3");
+        story.settles("1=5");
+    }
+}
+
+#[test]
+fn a_held_server_that_failed_is_good_where_the_file_names_it_again_and_its_checks_say_so() {
+    for by in WAYS {
+        let mut story = Story::third_failed_and_left(by);
+        story.gets_section(by, "w1,w2,10.1.0.3", "min_live=1");
+        story.farm().resolves("w1", "10.1.0.1");
+        story.farm().fails_to_resolve("w2");
+        story.looks();
+        story.farm().fails("web/http", "w2");
+        story.settles("1=5 3=5");
+        // It is held once more, and comes back as a good one does.
+        story.gets_section(by, "w1,w2,w3", "min_live=1");
+        story.farm().resolves("w1", "10.1.0.1");
+        story.farm().fails_to_resolve("w2 w3");
+        story.farm().fails("web/http", "w2 w3");
+        story.settles("1=5 3=5");
+        story.kernel = kernel(&[]);
         story.settles("1=5 3=5");
     }
 }
