@@ -91,14 +91,15 @@ impl OwnedService {
         missing: Missing,
         actions: &mut Vec<Action>,
     ) -> bool {
-        let servers = || {
+        let found = || {
             let servers = entry.into_iter().flat_map(|entry| &entry.servers);
-            let servers = servers.filter(|&(&server, _)| !applied.added.contains(&(key, server)));
-            servers.map(|(_, found)| found)
+            servers.filter(|&(&server, _)| !applied.added.contains(&(key, server)))
         };
-        let company = if is_first && servers().all(|found| found.weight == Weight(0)) {
+        // Whom `foreign keep` leaves alone, our exit leaves alone too.
+        let of_ours = || found().filter(|(server, _)| self.servers.contains_key(server));
+        let company = if is_first && of_ours().all(|(_, it)| it.weight == Weight(0)) {
             Company::AsWeLeave
-        } else if servers().next().is_none() && !applied.has_deleted_of(key) {
+        } else if found().next().is_none() && !applied.has_deleted_of(key) {
             Company::Nobody
         } else {
             Company::Others

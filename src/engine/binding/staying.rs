@@ -60,8 +60,8 @@ pub(super) enum Company {
     Others,
     /// Nobody was left there, whoever was put in since.
     Nobody,
-    /// The first look of this daemon finds nobody there who takes clients, as our own exit leaves
-    /// it.
+    /// The first look of this daemon finds nobody of ours there who takes clients, as our own exit
+    /// leaves it.
     AsWeLeave,
 }
 

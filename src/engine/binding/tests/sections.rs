@@ -235,6 +235,14 @@ impl Story {
         self.settles(expected);
     }
 
+    /// The daemon ends, and leaves the table as `on_exit` says.
+    fn exits(&mut self) {
+        let last = self.farm().bindings.at_exit().unwrap();
+        for command in diff::diff(&last, &self.kernel) {
+            apply(&mut self.kernel, &command).unwrap();
+        }
+    }
+
     fn reloads(&mut self, lines: &[String]) {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         self.farm().reloads(&lines);
@@ -659,20 +667,14 @@ fn at_the_end_the_table_is_left_as_on_exit_says() {
     assert_eq!(story.farm().bindings.at_exit(), None);
     let mut story = Story::new("exit-quiesce");
     story.fails("2", "1=5 3=5");
-    let last = story.farm().bindings.at_exit().unwrap();
-    for command in diff::diff(&last, &story.kernel) {
-        apply(&mut story.kernel, &command).unwrap();
-    }
+    story.exits();
     assert_eq!(servers(&story.kernel), "1=0 3=0");
     // The next start gives them their weights back with the first verdict.
     story.restarts("exit-quiesce");
     story.settles("1=0 3=0");
     story.succeeds("1=5 2=5 3=5");
     let mut story = Story::new("exit-remove");
-    let last = story.farm().bindings.at_exit().unwrap();
-    for command in diff::diff(&last, &story.kernel) {
-        apply(&mut story.kernel, &command).unwrap();
-    }
+    story.exits();
     assert_eq!(story.kernel, Table::new());
 }
 

@@ -182,10 +182,7 @@ fn the_last_held_server_is_taken_away_by_force_only() {
 
 /// Ends as `on_exit` says, and begins again with names that lead nowhere.
 fn restarted(mut story: Story, options: &str) -> Story {
-    let last = story.farm().bindings.at_exit().unwrap();
-    for command in diff::diff(&last, &story.kernel) {
-        apply(&mut story.kernel, &command).unwrap();
-    }
+    story.exits();
     story.gets(By::Restart, &texts(&files("w1,w2", options)[1]));
     story.farm().fails_to_resolve("w1 w2");
     story

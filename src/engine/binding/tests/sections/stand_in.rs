@@ -384,3 +384,17 @@ fn the_end_of_a_wish_gives_a_held_server_that_failed_back_what_it_had() {
         story.settles("3=5");
     }
 }
+
+/// Our own exit leaves the stranger its weight.
+#[test]
+fn what_our_exit_left_at_weight_0_comes_back_beside_a_stranger_that_is_kept() {
+    let options = "keep exit-quiesce";
+    let mut story = Story::beside_a_stranger(options);
+    story.settles("1=5 2=5 3=5 7=1");
+    story.exits();
+    assert_eq!(servers(&story.kernel), "1=0 2=0 3=0 7=1");
+    story.gets_section(By::Restart, "w1,w2,w3", options);
+    story.farm().fails_to_resolve("w1 w2 w3");
+    story.settles("1=5 2=5 3=5 7=1");
+    story.waits(60.0, "1=5 2=5 3=5 7=1");
+}
