@@ -75,7 +75,7 @@ use crate::engine::desired::RealServerView;
 use crate::engine::event::{Action, Resolved, TableOutcome};
 use crate::engine::manual::Manual;
 use crate::engine::saved::{Record, Saved};
-use crate::engine::section::memory::{Found, Sections};
+use crate::engine::section::memory::Sections;
 use crate::lvs::{Desired, DesiredService, Family, VirtualServiceKey};
 use crate::model::{HostName, Model, MonitorProgram, ServiceId};
 use crate::time::{Mono, Now};
@@ -231,28 +231,13 @@ impl Bindings {
         let mut actions = Vec::new();
         let named = &self.by_virtual_service;
         let is_named = |key| named.contains_key(&key);
-        let (model, sections, addresses) = (&self.model, &self.sections, &self.addresses);
-        let grounds = &self.grounds;
-        let missing = |key: VirtualServiceKey| {
-            let section = sections.section(model, key);
-            let leads_nowhere = |host| addresses.current(host, key.family()).is_none();
-            let mut servers = section.into_iter().flat_map(|it| &it.servers);
-            // Before the first look nobody knows whether it is needed.
-            let is_fallback_missing = || {
-                let fallback = section.and_then(|it| it.fallback.as_ref());
-                fallback.is_some_and(|it| leads_nowhere(&it.host))
-            };
-            let state = sections.state(key);
-            let is_unseen = state.is_some_and(|it| it.found == Found::Unseen);
-            let is_held = !is_unseen && state.is_some_and(|it| it.held.is_some())
-                || grounds.get(&key).is_some_and(|it| it.held.is_some());
-            match servers.any(|it| leads_nowhere(&it.host)) || is_held {
-                true => Some(Missing::Server),
-                false => (is_unseen && is_fallback_missing()).then_some(Missing::Fallback),
-            }
-        };
-        let owned = &mut self.owned;
-        let mut keys = owned.table_seen(outcome, is_named, missing, &mut actions);
+        let leaving = self.owned.keys_with_leaving();
+        let missing = leaving.filter_map(|key| Some((key, self.missing(key)?)));
+        let missing: BTreeMap<VirtualServiceKey, Missing> = missing.collect();
+        let missing = |key| missing.get(&key).copied();
+        let mut keys = self
+            .owned
+            .table_seen(outcome, is_named, missing, &mut actions);
         keys.extend(self.sections_saw(outcome, &mut actions));
         self.decide(&keys, &mut actions);
         self.manual.seen(outcome);

@@ -260,6 +260,14 @@ pub(crate) struct Places {
     pub(crate) fallback: Option<RealServerKey>,
 }
 
+impl Places {
+    /// Whether the section itself has this real server, as the fallback too.
+    pub(crate) fn has(&self, server: RealServerKey) -> bool {
+        let mut servers = self.servers.iter().map(|place| place.server);
+        servers.any(|it| it == Some(server)) || self.fallback == Some(server)
+    }
+}
+
 /// Where one real server of a section is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {

@@ -136,7 +136,7 @@ impl Bindings {
     }
 
     /// Takes note of whether names keep what the file does not name any more, and of what
-    /// `lvs.alert` lines want of their real servers; a section does so itself.
+    /// `lvs.alert` lines want of their real servers; a section does so itself with its own.
     pub(super) fn take_note_of_staying(
         &mut self,
         key: VirtualServiceKey,
@@ -148,10 +148,13 @@ impl Bindings {
             None if survey.section.is_none() => self.owned.hold(key, false, actions),
             Some(HeldUntil::Served | HeldUntil::Judged) | None => {}
         }
-        if survey.section.is_some() || !survey.withdrawn_by.is_empty() {
+        if !survey.withdrawn_by.is_empty() {
             return;
         }
-        for (&server, claims) in &survey.servers {
+        let section = survey.section.as_ref();
+        let of_lines = survey.servers.iter();
+        let of_lines = of_lines.filter(|(it, _)| !section.is_some_and(|section| section.has(**it)));
+        for (&server, claims) in of_lines {
             note_usual(&mut self.owned, (key, server), server_wish(claims), actions);
         }
     }

@@ -255,6 +255,13 @@ impl Owned {
         self.services.keys().copied()
     }
 
+    /// Those with a real server that must go.
+    pub(super) fn keys_with_leaving(&self) -> impl Iterator<Item = VirtualServiceKey> + '_ {
+        let services = self.services.iter();
+        let with_leaving = services.filter(|(_, service)| service.leaving().next().is_some());
+        with_leaving.map(|(&key, _)| key)
+    }
+
     /// Whether anything of the virtual service is declared, or was and is not gone yet.
     pub(super) fn knows(&self, key: VirtualServiceKey) -> bool {
         self.services.contains_key(&key)

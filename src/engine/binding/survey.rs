@@ -9,11 +9,13 @@ use std::net::SocketAddr;
 use crate::engine::binding::Bindings;
 use crate::engine::binding::judge::{Attendance, Part, Verdict};
 use crate::engine::binding::latch::Entry;
+use crate::engine::binding::staying::Missing;
 use crate::engine::desired::{
     Claim, RealServerView, Stand, Survey, Withdrawal, is_in, server_wish,
 };
 use crate::engine::section::in_table::named;
 use crate::engine::section::live::ServedBy;
+use crate::engine::section::memory::Found;
 use crate::engine::section::wanted::{Addressless, Held, HeldUntil, ServerRole, until};
 use crate::lvs::{
     DesiredService, Forwarding, RealServer, RealServerKey, ServerWish, VirtualServiceKey, Weight,
@@ -186,6 +188,34 @@ impl Bindings {
             lookup: self.addresses.lookup(&claim.host),
         });
         addressless.collect()
+    }
+
+    /// Whose name has no address, so that what the file does not name any more may be its server.
+    pub(super) fn missing(&self, key: VirtualServiceKey) -> Option<Missing> {
+        let leads_nowhere = |host| self.addresses.current(host, key.family()).is_none();
+        let section = self.sections.section(&self.model, key);
+        let mut servers = section.into_iter().flat_map(|it| &it.servers);
+        let is_unseen = self.sections.state(key).map(|it| it.found) == Some(Found::Unseen);
+        // Before its first look a section holds nothing yet.
+        let is_held = || match is_unseen {
+            true => self.lines_lead_nowhere(key),
+            false => self.held(key).is_some(),
+        };
+        if servers.any(|it| leads_nowhere(&it.host)) || is_held() {
+            return Some(Missing::Server);
+        }
+        let fallback = section.and_then(|it| it.fallback.as_ref());
+        let is_missing = fallback.is_some_and(|it| leads_nowhere(&it.host));
+        (is_unseen && is_missing).then_some(Missing::Fallback)
+    }
+
+    /// Whether the name of an `lvs.alert` line that may have clients has no address.
+    fn lines_lead_nowhere(&self, key: VirtualServiceKey) -> bool {
+        let mut lines = self.lines_of(key).filter(|it| it.weight > Weight(0));
+        lines.any(|line| {
+            let mut parts = self.parts_of(line).into_iter();
+            parts.any(|(host, ..)| self.addresses.current(host, key.family()).is_none())
+        })
     }
 
     /// What stays belongs to what a person is told of the name that has no address.

@@ -1,5 +1,6 @@
 //! Stories of `lvs.alert` lines whose names have no address yet: what serves may be theirs (D8).
 
+use super::held::texts;
 use super::*;
 
 /// A director with these lines whose kernel has both servers, each checked once and good.
@@ -226,4 +227,69 @@ fn a_name_of_a_line_beside_a_section_keeps_what_may_be_its_server() {
     story.rests();
     story.farm().resolves("w2", "10.1.0.3");
     story.settles("1=5");
+}
+
+/// A file in which `one` looks at this host, by a line, beside a section of two others or beside
+/// lines that say the same of them.
+fn with_third(host: &str, is_section: bool) -> Vec<String> {
+    let web = "web/http 10.1.0.1,10.1.0.2";
+    let one = format!("one/http {host} {VS} each");
+    match is_section {
+        true => {
+            let section = format!("virtual {VS} web/http 10.1.0.1,10.1.0.2");
+            vec![web.to_owned(), one, section]
+        }
+        false => vec![format!("{web} {VS} each -B"), one],
+    }
+}
+
+#[test]
+fn a_server_of_a_line_comes_back_behind_a_boot_while_its_name_has_no_address() {
+    for is_section in [false, true] {
+        let (before, after) = (
+            with_third("10.1.0.3", is_section),
+            with_third("w3", is_section),
+        );
+        let (before, after) = (texts(&before), texts(&after));
+        let good = |failed: &str| {
+            let mut story = Story {
+                farm: Some(Farm::new(&before)),
+                kernel: kernel(&FIVE),
+            };
+            story.farm().succeeds("web/http");
+            story.farm().succeeds("one/http");
+            if !failed.is_empty() {
+                story.farm().fails("one/http", failed);
+            }
+            story.looks();
+            story
+        };
+        let mut story = good("");
+        story.settles("1=5 2=5 3=5");
+        story.kernel = Table::new();
+        story.gets(By::Restart, &after);
+        story.farm().fails_to_resolve("w3");
+        story.looks();
+        story.succeeds("1=5 2=5 3=5");
+        // Not one that its checks had withdrawn.
+        let mut story = good("10.1.0.3");
+        story.settles("1=5 2=5");
+        story.kernel = Table::new();
+        story.gets(By::Restart, &after);
+        story.farm().fails_to_resolve("w3");
+        story.looks();
+        story.succeeds("1=5 2=5");
+    }
+}
+
+#[test]
+fn what_a_line_says_of_a_server_of_the_section_is_written_down_once() {
+    let section = format!("virtual {VS} none 10.1.0.1,10.1.0.2 fallback=10.1.0.3");
+    let third = format!("web/http 10.1.0.1,10.1.0.2,10.1.0.3 {VS} each");
+    let mut story = by_address(&[&third, &section]);
+    let mut actions = Vec::new();
+    let farm = story.farm();
+    farm.succeeds("web/http");
+    farm.bindings.decide_one(VS.parse().unwrap(), &mut actions);
+    assert_eq!(actions, [], "nothing is new");
 }
