@@ -15,6 +15,7 @@ use crate::engine::binding::{Bindings, addresses, record};
 use crate::engine::event::Action;
 use crate::engine::saved::Saved;
 use crate::engine::section::count::Past;
+use crate::engine::section::memory::Found;
 use crate::lvs::VirtualServiceKey;
 use crate::model::{BoundServers, DeclaredService, Ends, HostName, Model, ServiceId, ServiceNames};
 use crate::time::{Mono, Now, Wall};
@@ -206,6 +207,12 @@ impl Bindings {
             actions.push(entry.record(&self.model, None));
         }
         actions.extend(self.sections.forget(&self.model, now));
+        for section in &self.model.virtual_services {
+            let state = self.sections.state(section.key);
+            if state.is_some_and(|it| it.found == Found::Filled) {
+                self.owned.forget_failed(section.key, &mut actions);
+            }
+        }
         actions.extend(self.adopt(now, &Past::default()));
         let keys = self.all_virtual_services();
         self.decide(&keys, &mut actions);

@@ -247,11 +247,14 @@ impl Bindings {
                 given: None,
                 wished: self.manual.effect((key, server)),
                 memory: self.sections.memory(key, &place.word),
+                failed_last: false,
             };
             let wanted = self.desired.get(&key);
             let before = wanted.and_then(|it| it.servers.get(&server.key).copied());
             let sections = &mut self.sections;
             sections.follow(section, &place.word, &mut server, before, self.now, actions);
+            let failed = server.memory.out.is_some();
+            server.failed_last = failed || self.owned.has_failed(key, server.key);
             // What it is given depends on whether it is withdrawn.
             server.given = self.given(section, declared);
             servers.push(server);

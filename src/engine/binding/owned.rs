@@ -397,6 +397,25 @@ impl Owned {
         }
     }
 
+    /// Whether the last that is known of a real server is that it failed.
+    pub(super) fn has_failed(&self, key: VirtualServiceKey, server: RealServerKey) -> bool {
+        let service = self.services.get(&key);
+        let ownership = service.and_then(|service| service.servers.get(&server));
+        ownership.is_some_and(|it| it.usual() == Usual::Failed)
+    }
+
+    /// Nobody knows any more of those of the file that failed that they did.
+    pub(super) fn forget_failed(&mut self, key: VirtualServiceKey, actions: &mut Vec<Action>) {
+        let service = self.services.get(&key).into_iter();
+        let servers = service.flat_map(|service| service.servers.keys().copied());
+        let servers: Vec<RealServerKey> = servers.collect();
+        for server in servers {
+            if self.has_failed(key, server) {
+                self.serves((key, server), Usual::Unknown, actions);
+            }
+        }
+    }
+
     /// Whether the file names the real server for the first time, and no verdict on it is there
     /// yet. Of all others the kernel has what was right before a restart or a reload (D16).
     pub(super) fn is_new(&self, key: VirtualServiceKey, server: RealServerKey) -> bool {

@@ -69,6 +69,8 @@ pub(crate) struct Server {
     /// The weight that its checks give it, where the section wants that.
     pub(crate) given: Option<Weight>,
     pub(crate) memory: Memory,
+    /// What was known of it last is that it failed, by this word or by its address.
+    pub(crate) failed_last: bool,
     /// What an operator wishes of it.
     pub(crate) wished: Option<Effect>,
 }
@@ -489,7 +491,7 @@ fn good(section: &DeclaredService, server: &Server, pace: Pace, now: Now) -> Dec
 /// others takes none out that was right before, and puts none in that had failed. Once somebody was
 /// in or judged, whoever is not in waits for the verdict (D16).
 fn silent(facts: &Facts<'_>, server: &Server, is_open: bool) -> Decided {
-    let failed_last = server.memory.out.is_some();
+    let failed_last = server.failed_last;
     let is_new = server.arrival == Arrival::New;
     match server.own.initial.unwrap_or(facts.section.initial) {
         Initial::Out if is_new => (ServerWish::Out, ServerRole::OutUntested, None),
@@ -561,6 +563,7 @@ mod tests {
                 back: (letter == 'b').then(|| Moment::of(now)),
                 ..Memory::default()
             },
+            failed_last: letter == 'x',
             wished: None,
         };
         let servers: Vec<Server> = letters.chars().enumerate().map(server).collect();

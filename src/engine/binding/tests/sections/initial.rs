@@ -1,5 +1,7 @@
 //! Stories of what is known before the first verdict: new servers, restarts, reloads (D16).
 
+use super::held::{WAYS, files, texts};
+use super::lines::By;
 use super::*;
 
 #[test]
@@ -37,6 +39,49 @@ fn a_failure_of_any_age_keeps_a_server_out_at_a_start_until_its_first_good_check
     story.settles("");
     story.waits(2.0, "2=5 3=5");
     story.succeeds("1=5 2=5 3=5");
+}
+
+#[test]
+fn a_server_that_failed_is_not_put_in_by_another_word_behind_a_boot() {
+    let leads = |story: &mut Story| {
+        for number in 1..4 {
+            let address = format!("10.1.0.{number}");
+            story.farm().resolves(&format!("w{number}"), &address);
+        }
+    };
+    for by in WAYS {
+        // The word is another one before the boot, or with it.
+        for is_before in [true, false] {
+            let mut story = Story::new("");
+            story.fails("2", "1=5 3=5");
+            let [_, named] = files("w1,w2,w3", "");
+            if is_before {
+                story.gets(by, &texts(&named));
+                leads(&mut story);
+                story.settles("1=5 3=5");
+            }
+            story.kernel = Table::new();
+            story.gets(By::Restart, &texts(&named));
+            leads(&mut story);
+            story.settles("");
+            story.waits(2.0, "1=5 3=5");
+            story.succeeds("1=5 2=5 3=5");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_failed_before_a_reset_is_put_in_behind_a_boot() {
+    let mut story = Story::new("");
+    story.fails("2", "1=5 3=5");
+    let now = story.farm().now();
+    let actions = story.farm().bindings.forget(now);
+    story.farm().perform(actions);
+    story.settles("1=5 3=5");
+    story.kernel = Table::new();
+    story.restarts("");
+    story.settles("");
+    story.waits(2.0, "1=5 2=5 3=5");
 }
 
 #[test]
