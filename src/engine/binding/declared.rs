@@ -24,7 +24,7 @@ use crate::engine::section::wanted::{
 };
 use crate::lvs::clients::ClientOdds;
 use crate::lvs::{
-    Desired, DesiredService, Family, RealServerKey, ServerWish, ServiceWish, Table,
+    Desired, DesiredService, Family, RealServer, RealServerKey, ServerWish, ServiceWish, Table,
     VirtualServiceKey, Weight,
 };
 use crate::model::{
@@ -445,9 +445,11 @@ impl Bindings {
             match section.on_exit {
                 OnExit::Keep => {}
                 OnExit::Quiesce => {
-                    for wish in wanted.servers.values_mut() {
-                        if let ServerWish::In(settings) = wish {
-                            settings.weight = Weight(0);
+                    let kernel = self.sections.kernel(section.key);
+                    for (server, wish) in &mut wanted.servers {
+                        let found = kernel.and_then(|kernel| kernel.get(server));
+                        if let Some(quiesced) = quiesced(*wish, found) {
+                            *wish = quiesced;
                             is_changed = true;
                         }
                     }
@@ -521,6 +523,21 @@ impl Bindings {
             }
         }
     }
+}
+
+/// What is wanted at the end of a real server that is to have weight 0 then and that the kernel has
+/// so; none where that is as it was.
+fn quiesced(wish: ServerWish, found: Option<&RealServer>) -> Option<ServerWish> {
+    let settings = match wish {
+        ServerWish::In(settings) => settings,
+        // Nobody knows yet whether it is to be in, or it is held for a name: it serves.
+        ServerWish::AsFound => *found.filter(|it| it.weight > Weight(0))?,
+        ServerWish::Out => return None,
+    };
+    Some(ServerWish::In(RealServer {
+        weight: Weight(0),
+        ..settings
+    }))
 }
 
 /// Several names with one address are one real server, which nobody sees in the file.
