@@ -170,6 +170,25 @@ fn a_held_server_that_failed_is_good_where_the_file_names_it_again_and_its_check
     }
 }
 
+/// One counts as one, and as what a fallback would be.
+#[test]
+fn none_that_failed_is_kept_beside_what_is_held_where_a_fallback_is_declared() {
+    for (options, kept) in [
+        ("min_live=2", "2=5 3=5"),
+        ("min_live=2 fallback=10.1.0.9", "2=5"),
+    ] {
+        for by in WAYS {
+            let mut story = Story::new(options);
+            story.gets_section(by, "10.1.0.1,w2,10.1.0.3", options);
+            story.farm().fails_to_resolve("w2");
+            story.farm().fails("web/http", "10.1.0.1 w2");
+            story.settles("2=5 3=5");
+            story.farm().fails("web/http", "10.1.0.1 10.1.0.3 w2");
+            story.settles(kept);
+        }
+    }
+}
+
 /// The look behind the repair fails.
 #[test]
 fn a_held_server_comes_back_where_the_look_behind_the_repair_failed() {
