@@ -38,7 +38,7 @@ pub(crate) struct Live {
     /// Who serves.
     pub(crate) by: ServedBy,
     /// As many take clients as `min_live` asks for, those kept and those beside too, and at least
-    /// one does; or the fallback does.
+    /// one does; or what replaces all does.
     pub(crate) is_enough: bool,
 }
 
@@ -117,7 +117,7 @@ pub(crate) fn live(servers: &[ServerStanding], reserve: Reserve) -> Live {
     let none_kept = |by| Live {
         kept: Vec::new(),
         by,
-        is_enough: by == ServedBy::Fallback,
+        is_enough: replacement != Replacement::NotYet,
     };
     let replaced = match (serving + spent.len().min(min_live), nobody, replacement) {
         (0, ServedBy::Nobody, Replacement::Ready) => true,

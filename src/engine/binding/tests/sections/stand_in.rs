@@ -187,6 +187,18 @@ fn none_that_failed_is_kept_beside_what_is_held_where_a_fallback_is_declared() {
             story.settles(kept);
         }
     }
+    // One that is held and failed is no other.
+    let options = "min_live=3 fallback=10.1.0.9";
+    for by in WAYS {
+        let mut story = Story::new(options);
+        story.fails("2", "1=5 2=5 3=5");
+        story.gets_section(by, "10.1.0.1,w2,w3", options);
+        story.farm().fails_to_resolve("w2 w3");
+        story.farm().fails("web/http", "w2 w3");
+        story.settles("1=5 2=5 3=5");
+        story.farm().fails("web/http", "10.1.0.1 w2 w3");
+        story.settles("3=5");
+    }
 }
 
 /// The look behind the repair fails.
