@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 use crate::engine::binding::families::{Families, Turned};
 use crate::engine::binding::judge::{Judge, Part};
 use crate::engine::binding::latch::Entry;
+use crate::engine::binding::survey::parts_of;
 use crate::engine::binding::{Bindings, addresses, record};
 use crate::engine::event::Action;
 use crate::engine::saved::Saved;
 use crate::engine::section::count::Past;
 use crate::engine::section::memory::Found;
 use crate::lvs::VirtualServiceKey;
-use crate::model::{BoundServers, DeclaredService, Ends, HostName, Model, ServiceId, ServiceNames};
+use crate::model::{BoundServers, Ends, HostName, Model, ServiceId, ServiceNames};
 use crate::time::{Mono, Now, Wall};
 
 /// Prefix of the journal keys of this file.
@@ -161,29 +162,18 @@ impl Bindings {
     /// What stayed for names stays for those of this file only: not where its words are other ones
     /// than before and all have addresses.
     fn let_go_of_what_was_held(&mut self, old_model: &Model, actions: &mut Vec<Action>) {
-        let words = |section: &DeclaredService| -> BTreeSet<(HostName, u16)> {
-            let servers = section.servers.iter().map(|it| (it.host.clone(), it.port));
-            let fallback = section.fallback.iter().map(|it| (it.host.clone(), it.port));
-            servers.chain(fallback).collect()
-        };
         let model = Arc::clone(&self.model);
-        let sections = model.virtual_services.iter();
-        let held = sections.filter(|section| self.owned.has_held(section.key));
-        let held: Vec<&DeclaredService> = held.collect();
+        let held = self.owned.keys().filter(|&key| self.owned.has_held(key));
+        let held: BTreeSet<VirtualServiceKey> = held.collect();
         if held.is_empty() {
             return;
         }
-        let old: BTreeMap<VirtualServiceKey, &DeclaredService> = old_model
-            .virtual_services
-            .iter()
-            .map(|it| (it.key, it))
-            .collect();
-        for section in held {
-            let now = words(section);
-            let leads = |host| self.addresses.current(host, section.key.family()).is_some();
-            let is_other = old.get(&section.key).is_none_or(|old| words(old) != now);
-            if is_other && now.iter().all(|(host, _)| leads(host)) {
-                self.owned.let_go(section.key, actions);
+        let (old, now) = (words(old_model, &held), words(&model, &held));
+        for key in held {
+            let leads = |host| self.addresses.current(host, key.family()).is_some();
+            let mut own = now.get(&key).into_iter().flatten();
+            if old.get(&key) != now.get(&key) && own.all(|(host, _)| leads(host)) {
+                self.owned.let_go(key, actions);
             }
         }
     }
@@ -394,4 +384,27 @@ fn latching_before(old_model: &Model, names: &ServiceNames<'_>) -> BTreeSet<Entr
         }
     }
     entries
+}
+
+/// The words of a file that stand for real servers of these virtual services, in sections and in
+/// `lvs.alert` lines.
+fn words<'a>(
+    model: &'a Model,
+    keys: &BTreeSet<VirtualServiceKey>,
+) -> BTreeMap<VirtualServiceKey, BTreeSet<(&'a HostName, u16)>> {
+    let mut words: BTreeMap<VirtualServiceKey, BTreeSet<(&HostName, u16)>> = BTreeMap::new();
+    let sections = model.virtual_services.iter();
+    for section in sections.filter(|it| keys.contains(&it.key)) {
+        let servers = section.servers.iter().map(|it| (&it.host, it.port));
+        let fallback = section.fallback.iter().map(|it| (&it.host, it.port));
+        let of = words.entry(section.key).or_default();
+        of.extend(servers.chain(fallback));
+    }
+    let lines = model.bindings.iter();
+    for line in lines.filter(|it| keys.contains(&it.virtual_service)) {
+        let parts = parts_of(model, line).into_iter();
+        let of = words.entry(line.virtual_service).or_default();
+        of.extend(parts.map(|(host, port, _)| (host, port)));
+    }
+    words
 }

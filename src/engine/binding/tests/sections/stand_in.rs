@@ -359,6 +359,28 @@ fn a_server_that_was_held_for_a_name_leaves_with_that_name() {
     story.settles("1=5");
 }
 
+/// The same by lines.
+#[test]
+fn a_server_that_was_held_for_a_name_of_a_line_leaves_with_that_name() {
+    let [before, _] = files(HOSTS, "");
+    let mut story = Story {
+        farm: Some(Farm::new(&texts(&before))),
+        kernel: kernel(&FIVE),
+    };
+    story.succeeds("1=5 2=5 3=5");
+    let [named, _] = files("10.1.0.1,10.1.0.2,w3", "");
+    story.gets(By::Reload, &texts(&named));
+    story.farm().fails_to_resolve("w3");
+    story.farm().fails("web/http", "10.1.0.1 10.1.0.2 w3");
+    story.settles("3=5");
+    // A reload of the same file is none of another one.
+    story.gets(By::Reload, &texts(&named));
+    story.settles("3=5");
+    let [after, _] = files("10.1.0.1,10.1.0.2", "");
+    story.gets(By::Reload, &texts(&after));
+    story.settles("");
+}
+
 /// It was kept in by `min_live` before it was held.
 #[test]
 fn a_held_server_that_failed_gives_way_to_the_fallback() {
