@@ -20,7 +20,7 @@ use lvsmon::time::Mono;
 
 use super::numbers::ROUND;
 use super::seeds::{one, seeds, story};
-use super::{About, Cause, Coming, World, site};
+use super::{About, Cause, Coming, Mail, World, site};
 
 const GROUP: &str = "oneway";
 const HOST: &str = "10.1.2.0";

@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 
 use lvsmon::pair::talk::{EventId, EventKind};
 
-use super::{Cause, World, is_about, open, place};
+use super::{Cause, Mail, World, is_about, open, place};
 
 impl World {
     /// When nothing happened for a while and both directors hear each other, the last that people
     /// were told of what a director that speaks does not reach is that it fails, and by the number
-    /// by which it goes on.
+    /// by which it goes on. "Of a director that dies while the relay takes a message nobody knows
+    /// whether it was told" (docs/peer.md): behind such an end it goes on.
     pub(super) fn what_fails_is_told(&self) {
         let Some(changed) = self.one_way.changed else {
             return;
@@ -29,13 +30,19 @@ impl World {
             is_about(group, name)
         };
         for outage in outages.iter().filter(is_it) {
-            let mut ids = self.mails.iter().map(|it| EventId::of(&it.event).unwrap());
+            let mut ids = self.mails.iter().filter_map(told);
             let last = ids.rfind(|id| place(id.outage) == place(outage));
             let goes_on = last.filter(|it| it.kind != EventKind::Up);
             let known = goes_on.map(|it| self.renumbered.now_called(it.outage));
             assert_eq!(known.as_ref(), Some(outage), "{last:?} was told last");
         }
     }
+}
+
+/// What was told, but for an end that only a director told which died with that.
+fn told(mail: &Mail) -> Option<EventId<'_>> {
+    let id = EventId::of(&mail.event).unwrap();
+    (!mail.is_unknown || id.kind != EventKind::Up).then_some(id)
 }
 
 #[test]
