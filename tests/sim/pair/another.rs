@@ -26,6 +26,7 @@ impl World {
     /// and stood still with that may go on with it behind a later one of the other director, which
     /// did not know that anybody was told. What ended on the director that does not speak, and
     /// fails again on the one that speaks before that has found it good, is told the end of later.
+    /// So is what the other director told of one that takes over and loses its way before a check.
     /// So is who was told of one under a number that the other director, which had a greater one
     /// that was over by then, cannot take.
     /// Of a number that only a director told which died with that, nobody knows that it was told.
@@ -70,6 +71,9 @@ impl World {
                         let is_excused = self.could_not_know(known.at, mail.at)
                             || before.all(|it| self.stood_still_behind(it, mail.at))
                             || numbers.iter().all(|it| awaits(it, mail))
+                            || numbers
+                                .iter()
+                                .all(|it| self.took_over_between_checks(it, known.at, mail))
                             || cannot_take
                             || (is_behind && self.was_unheard(known.at, mail.at));
                         assert!(is_excused, "{known:?} has no end before {mail:?}");

@@ -33,6 +33,8 @@ pub(super) struct OneWay {
     is_cut: [bool; 2],
     /// When that changed last; none where the file has no such host.
     changed: Option<Mono>,
+    /// When which director lost its way to it.
+    lost: Vec<(Mono, usize)>,
     /// When each director found the end of each outage of it, first.
     ends: BTreeMap<(usize, String), Mono>,
 }
@@ -135,8 +137,28 @@ impl World {
     fn reaches(&mut self, side: usize, reaches: bool) {
         self.note(format_args!("{side} reaches the host: {reaches}"));
         self.one_way.is_cut[side] = !reaches;
+        if !reaches {
+            self.one_way.lost.push((self.time, side));
+        }
         self.one_way.changed = Some(self.time);
         self.quiet_since = self.time;
+    }
+
+    /// Whether only the other director told of this outage, then for the last time, and the one
+    /// that told this mail got its role behind that, and lost its way to the host within a round
+    /// of checks: an end is told "of a service when a check finds it good" (docs/peer.md).
+    pub(super) fn took_over_between_checks(&self, outage: &str, then: Mono, mail: &Mail) -> bool {
+        let is_it = |it: &&Mail| EventId::of(&it.event).unwrap().outage == outage;
+        let mut told = self.mails.iter().filter(is_it);
+        let is_theirs = told.all(|it| it.side != mail.side || it.at > mail.at);
+        let lost = self.one_way.lost.iter();
+        let mut lost = lost.filter(|(at, side)| *side == mail.side && *at <= mail.at);
+        let Some((lost, _)) = lost.next_back().filter(|_| is_theirs) else {
+            return false;
+        };
+        let mut turns = self.turns.iter().map(|it| it.at);
+        let turned = turns.any(|at| then <= at && at <= *lost && lost.since(at) < ROUND);
+        turned && mail.about == About::OneWay
     }
 
     /// Whether both see the same of it.
