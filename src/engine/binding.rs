@@ -25,6 +25,7 @@
 //! | what a verdict changes without a whole survey | `ground` |
 //! | whom an operator means, what a wish does | `wishes` |
 //! | what ends when a person enables a server | `enable` |
+//! | how is the table left when the daemon ends | `exit` |
 //! | what is kept of servers that the file no longer has | `lost` |
 //! | which wishes do both directors of a pair share | `shared` |
 //! | what `virtual` sections add to all of this | `declared` |
@@ -44,6 +45,7 @@ mod counting;
 mod decide;
 mod declared;
 mod enable;
+mod exit;
 mod families;
 mod former;
 mod given;
