@@ -1,9 +1,11 @@
 //! When may the changed address of a name enter (D8)?
 //!
-//! A name has one address for all its virtual services of a family. So it enters as soon as one of
-//! them wins by it, where all its services found the name good there, and no other one loses: where
-//! the real server at the address of before takes no clients, by its own checks or by what a person
-//! wishes, and what is not good at the next one keeps it out there too.
+//! A name has one address for all its virtual services of a family. Where it is good for all of
+//! them, it enters. Else it does as soon as one of them wins by it and no other one loses. It wins
+//! where all its services found the name good there, and the real server at the address of before
+//! takes no clients, by its own checks or by what a person wishes, or by `lvs.alert` lines may be
+//! dead unheard (while the alerts of its service do not count). It loses nothing where that one
+//! takes none, and what is not good at the next address keeps it out there too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +24,16 @@ type Place = (VirtualServiceKey, u16);
 struct Judged {
     parts: BTreeSet<(ServiceId, Part)>,
     withdrawing: BTreeSet<(ServiceId, Part)>,
+    heard: Heard,
+}
+
+/// What of that which its checks find counts.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Heard {
+    #[default]
+    All,
+    /// By a line: the alerts of its service do not count yet (D3).
+    WhatIsGood,
 }
 
 impl Bindings {
@@ -35,9 +47,17 @@ impl Bindings {
         }
         let is_good = |judged: &Judged| self.addresses.is_good(host, family, &judged.parts);
         let places = self.places_judged(host, family);
-        let mut others = places.iter().filter(|(_, judged)| !is_good(judged));
-        places.values().any(is_good)
-            && others.all(|(place, judged)| self.loses_nothing(host, *place, judged))
+        let (good, others): (Vec<_>, Vec<_>) =
+            places.iter().partition(|(_, judged)| is_good(judged));
+        let wins = |(place, judged): &(&Place, &Judged)| {
+            self.is_out(host, **place, judged) || judged.heard == Heard::WhatIsGood
+        };
+        let loses_nothing =
+            |(place, judged): &(&Place, &Judged)| self.loses_nothing(host, **place, judged);
+        match others.is_empty() {
+            true => !good.is_empty(),
+            false => good.iter().any(wins) && others.iter().all(loses_nothing),
+        }
     }
 
     /// Whether nobody is to judge what a name stands for: it is a fallback, or its section has
@@ -48,16 +68,21 @@ impl Bindings {
 
     /// Whether a real server at the address of before, one that is not good at the next one, has
     /// no clients to lose and gets none there by what was found elsewhere.
-    fn loses_nothing(&self, host: &HostName, (key, port): Place, judged: &Judged) -> bool {
-        let family = key.family();
+    fn loses_nothing(&self, host: &HostName, place: Place, judged: &Judged) -> bool {
+        let family = place.0.family();
         let stays_out = |part: &(ServiceId, Part)| {
             let parts = BTreeSet::from([part.clone()]);
             judged.withdrawing.contains(part)
                 || self.addresses.is_good(host, family, &parts)
                 || self.fails_next(host, family, part)
         };
+        self.is_out(host, place, judged) && judged.parts.iter().all(stays_out)
+    }
+
+    /// Whether the real server at the address of before is withdrawn, or takes no clients anyway.
+    fn is_out(&self, host: &HostName, (key, port): Place, judged: &Judged) -> bool {
         let takes_no_clients = || {
-            let current = self.addresses.current(host, family);
+            let current = self.addresses.current(host, key.family());
             let server = current.map(|it| RealServerKey((it, port).into()));
             let wanted = self.desired.get(&key);
             let wish = server.and_then(|server| Some((server, *wanted?.servers.get(&server)?)));
@@ -65,7 +90,7 @@ impl Bindings {
                 wish != ServerWish::AsFound && !self.takes_clients((key, server), wish)
             })
         };
-        (!judged.withdrawing.is_empty() || takes_no_clients()) && judged.parts.iter().all(stays_out)
+        !judged.withdrawing.is_empty() || takes_no_clients()
     }
 
     /// Whether the checks of a host fail at its changed address.
@@ -78,6 +103,7 @@ impl Bindings {
     /// is none.
     fn places_judged(&self, host: &HostName, family: Family) -> BTreeMap<Place, Judged> {
         let mut places: BTreeMap<Place, Judged> = BTreeMap::new();
+        let mut unheard: Vec<Place> = Vec::new();
         let mut add = |place: Place, part: (ServiceId, Part), withdraws: bool| {
             if self.is_waited_for(&part) {
                 let judged = places.entry(place).or_default();
@@ -105,7 +131,13 @@ impl Bindings {
                     let stand = self.stand(line, (host, port), &part);
                     let withdraws = matches!(stand, Stand::Withdraws(_));
                     add((key, port), (line.service, part), withdraws);
+                    unheard.extend((!self.is_gate_open(line.service)).then_some((key, port)));
                 }
+            }
+        }
+        for place in unheard {
+            if let Some(judged) = places.get_mut(&place) {
+                judged.heard = Heard::WhatIsGood;
             }
         }
         places

@@ -143,16 +143,36 @@ fn a_changed_address_enters_for_one_virtual_service_where_no_other_one_loses_by_
 }
 
 #[test]
-fn what_is_dead_at_both_addresses_does_not_keep_another_service_at_the_old_one() {
-    for (at, (alt, lines)) in farms().into_iter().enumerate() {
+fn a_failure_at_the_old_address_moves_no_name_that_serves_another_service_well_there() {
+    let by_sections = farms().into_iter().filter(|(_, lines)| lines.len() == 4);
+    for (at, (alt, lines)) in by_sections.enumerate() {
         let mut farm = of_two(&lines, alt);
         farm.fails(alt, "w1");
         farm.finds_at_former(alt, REFUSED);
-        assert_eq!(farm.stands(), ["10.1.0.1=in", "10.1.0.1=out"], "{at}");
         // The old machine is well for the first one, and so is the new one.
         farm.succeeds("web/http");
+        assert_eq!(farm.stands(), ["10.1.0.1=in", "10.1.0.1=out"], "{at}");
+        farm.finds_at_former(alt, Opinion::Good);
+        assert_eq!(farm.stands(), ["10.1.0.1=in", "10.1.0.1=in"], "{at}");
+        farm.finds_at_former(alt, REFUSED);
+        farm.finds_at_former("web/http", REFUSED);
         assert_eq!(farm.stands(), ["10.1.0.2=in", "10.1.0.2=out"], "{at}");
     }
+}
+
+#[test]
+fn what_is_dead_at_both_addresses_keeps_no_line_at_the_old_one_that_may_be_dead_unheard() {
+    let lines = [
+        "web/http w1 10.0.0.3:80/tcp each",
+        "web/alt w1 10.0.0.4:80/tcp each",
+    ];
+    let mut farm = of_two(&lines.map(str::to_owned), "web/alt");
+    farm.fails("web/alt", "w1");
+    farm.finds_at_former("web/alt", REFUSED);
+    assert_eq!(farm.stands(), ["10.1.0.1=in", "10.1.0.1=out"]);
+    farm.finds_at_former("web/http", REFUSED);
+    farm.succeeds("web/http");
+    assert_eq!(farm.stands(), ["10.1.0.2=in", "10.1.0.2=out"]);
 }
 
 #[test]
@@ -197,6 +217,7 @@ fn a_failed_service_stays_out_over_a_restart_where_its_name_moved_for_another_on
     let mut farm = of_two(&lines, alt);
     farm.fails(alt, "w1");
     farm.finds_at_former(alt, REFUSED);
+    farm.finds_at_former("web/http", REFUSED);
     farm.succeeds("web/http");
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let mut farm = farm.restarted(&lines);
