@@ -221,7 +221,7 @@ fn what_our_own_exit_left_at_weight_0_comes_back_while_names_lead_nowhere() {
 }
 
 #[test]
-fn our_own_exit_leaves_what_serves_without_a_verdict_or_for_a_name_at_weight_0() {
+fn our_own_exit_quiesces_nothing_that_is_as_found() {
     let options = "exit-quiesce";
     let second = |story: &mut Story, by| {
         let [_, file] = files("10.1.0.1,w2,w3", options);
@@ -233,25 +233,15 @@ fn our_own_exit_leaves_what_serves_without_a_verdict_or_for_a_name_at_weight_0()
     second(&mut story, By::Reload);
     story.settles("1=5 2=5 3=5");
     story.exits();
-    assert_eq!(servers(&story.kernel), "1=0 2=0 3=0");
+    // Those serve for names: no verdict would bring them back.
+    assert_eq!(servers(&story.kernel), "1=0 2=5 3=5");
     second(&mut story, By::Restart);
     story.settles("1=0 2=5 3=5");
     story.farm().succeeds("web/http");
     story.settles("1=5 2=5 3=5");
-    // Before the first verdicts, and with strangers: those are left to others.
-    let beside = |options: &str| {
-        let mut weights = FIVE.to_vec();
-        weights.push(("10.1.0.7", 1));
-        weights[2].1 = 0;
-        Story::found(options, kernel(&weights))
-    };
-    let mut story = beside("keep exit-quiesce");
-    story.settles("1=5 2=5 3=0 7=1");
-    story.exits();
-    assert_eq!(servers(&story.kernel), "1=0 2=0 3=0 7=1");
-    // Before the first look nothing is known.
-    let mut story = Story::new(options);
-    story.restarts(options);
+    // Before the first verdicts.
+    let mut story = Story::found(options, kernel(&FIVE));
+    story.settles("1=5 2=5 3=5");
     assert_eq!(story.farm().bindings.at_exit(), None);
 }
 
