@@ -290,7 +290,6 @@ impl Engine {
         let of = name(service);
         let taken = self.peer.taken_before(&of, ours, began);
         let found = match open {
-            Some(peers) if ours.is_over_before(peers) => None,
             Some(peers) => Some(peers).filter(|&peers| {
                 let is_past = self.peer.is_past_there(&of, ours.number) || taken.is_some();
                 is_past || self.peer.gives_way(ours, peers)

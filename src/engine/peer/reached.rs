@@ -50,12 +50,6 @@ impl Candidate {
             reached: past.reached,
         }
     }
-
-    /// Whether people know the end of this one, and were told nothing of the peer's: to them that
-    /// is another outage, which no new name for this one begins.
-    pub(super) fn is_over_before(self, peers: Self) -> bool {
-        self.reached == Reached::End && peers.reached.is_nothing()
-    }
 }
 
 /// How good a name a number is for what goes on.
@@ -92,15 +86,6 @@ impl Peer {
                 (self.told.speaking, self.told.peer) == (Speaking::Silent, Speaking::Speaks)
             }
         }
-    }
-
-    /// Whether what goes on here behind the end of this number is begun as another one: by who
-    /// speaks, or where the peer has begun it.
-    pub(super) fn begins_behind(&self, of: &ServiceName, number: i64) -> bool {
-        let open = self.told.outages.get(of);
-        let open = open.filter(|it| it.id > number && it.reached != Reached::End);
-        let is_begun = open.is_some() && !self.over.contains(of);
-        is_begun || self.told.speaking == Speaking::Speaks
     }
 
     /// What of this number of the peer's has reached people, as far as the peer says or we heard.
@@ -227,8 +212,9 @@ impl Engine {
     }
 
     /// A service fails on, and the other director told people that its outage is over: to them this
-    /// is another one. It begins with a check that began later than this director heard of the end:
-    /// by an earlier one it may see the same end a check later, and then has nothing to tell.
+    /// is another one. Only who speaks begins it, and only by a check that began later than this
+    /// director heard of the end: by an earlier one it may see the same end a check later, and then
+    /// has nothing to tell.
     pub(in crate::engine) fn begin_behind_its_end(
         &mut self,
         now: Now,
@@ -246,8 +232,7 @@ impl Engine {
         };
         let runs = began.run.zip(outage.end_heard());
         let is_later = runs.is_none_or(|(run, latest)| run > latest);
-        let of = name(self.model.service(id));
-        if is_later && self.peer.begins_behind(&of, outage.id) {
+        if is_later && self.peer.told.speaking == Speaking::Speaks {
             self.end_unseen(now, id, actions);
             // It goes on failing all the time: the failure that follows is its record.
             actions.push(Action::Note(Note::AnotherOutage(id)));

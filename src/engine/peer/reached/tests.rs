@@ -206,36 +206,6 @@ fn what_fails_on_behind_the_end_that_people_know_is_told_under_another_number() 
     }
 }
 
-/// The other one, which told the end, has found the next failure too and told nobody of that: it is
-/// another outage here as well, which this one tells or holds.
-#[test]
-fn what_fails_on_behind_the_end_that_people_know_is_told_by_a_number_that_nobody_told() {
-    let (silent, speaks) = (Speaking::Silent, Speaking::Speaks);
-    for roles in [[speaks, silent], [silent, speaks]] {
-        let (mut desk, mut other) = (Desk::new(0.0), Desk::new(0.0));
-        desk.hears(1);
-        let (first, _) = desk.open().unwrap();
-        desk.delivers(first, "failure/1");
-        other.listens(&desk, [silent, speaks], true);
-        other.hears(1);
-        other.hears(0);
-        other.delivers(first, "up/1");
-        other.hears(1);
-        let (second, _) = other.open().unwrap();
-        let end = format!("g/s/{first}/up/1").into();
-        desk.handle(Event::PeerDelivered(vec![end]));
-        desk.listens(&other, roles, true);
-        assert_eq!(desk.open(), Some((first, Reached::End)), "{roles:?}");
-        let told = [format!("g/s/{second}/failure/1")];
-        assert_eq!(desk.hears(1), told, "{roles:?}");
-        desk.listens(&other, [speaks, silent], true);
-        assert_eq!(desk.open(), Some((second, Reached::Nothing)));
-        assert_eq!(desk.past(), [(first, Reached::End)]);
-        desk.delivers(second, "failure/1");
-        assert_eq!(desk.hears(0), [format!("g/s/{second}/up/1")]);
-    }
-}
-
 /// It is failing all the time: nobody has seen it good, and it is no new service.
 #[test]
 fn what_fails_on_behind_an_end_is_no_success_and_no_first_check() {
