@@ -29,7 +29,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
 use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -39,7 +38,7 @@ use crate::lead::Lead;
 use crate::lvs::Family;
 use crate::names::files::{FileStamp, Hosts};
 use crate::names::said::{News, Said};
-use crate::names::servers::{LOOKUP_MAX, Outcome};
+use crate::names::servers::{LOOKUP_MAX, Outcome, Servers};
 use crate::names::slot::{Good, Slot};
 use crate::time::Mono;
 
@@ -136,7 +135,7 @@ struct State {
     looked: Mono,
     hosts: Hosts,
     hosts_stamp: FileStamp,
-    resolver: Result<TokioResolver, String>,
+    resolver: Result<Servers, String>,
     resolver_stamp: FileStamp,
     known: BTreeMap<Box<str>, Slot>,
     said: Said,
@@ -415,7 +414,7 @@ impl Inner {
         }
     }
 
-    async fn read_resolver(&self) -> Result<TokioResolver, String> {
+    async fn read_resolver(&self) -> Result<Servers, String> {
         let path = &self.sources.resolver;
         let shown = path.display();
         let text = files::read(path)
@@ -423,7 +422,7 @@ impl Inner {
             .map_err(|error| format!("no name server is known ({shown}: {error})"))?;
         let (config, options) = hickory_resolver::system_conf::parse_resolv_conf(&text)
             .map_err(|error| format!("no name server is known ({shown}: {error})"))?;
-        servers::resolver(config, options, &self.sources.servers).map_err(|error| error.to_string())
+        Servers::new(&config, options, &self.sources.servers).map_err(|error| error.to_string())
     }
 
     /// Takes in what a look-up came to and wakes those who wait.
@@ -573,7 +572,7 @@ impl State {
 /// Asks the name servers and tells [`Inner::learn`], unless the last [`Names`] is gone by then.
 fn question(
     name: String,
-    resolver: TokioResolver,
+    resolver: Servers,
     inner: &Arc<Inner>,
 ) -> impl Future<Output = ()> + Send + 'static {
     let questions = Arc::clone(&inner.questions);
@@ -581,7 +580,7 @@ fn question(
     async move {
         // Fails only when the semaphore is closed, which nobody does.
         let _permit = questions.acquire().await;
-        let outcome = servers::ask(&resolver, &name).await;
+        let outcome = resolver.ask(&name).await;
         if let Some(inner) = inner.upgrade() {
             inner.learn(&name, outcome);
         }

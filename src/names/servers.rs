@@ -4,9 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{
-    ResolveHosts, ResolverConfig, ResolverOpts, ServerOrderingStrategy,
-};
+use hickory_resolver::config::{ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -34,46 +32,75 @@ pub(super) enum Outcome {
     NoAnswer(String, Vec<IpAddr>),
 }
 
-/// A resolver for these servers, or for those of its configuration where there are none.
-pub(super) fn resolver(
-    config: ResolverConfig,
-    options: ResolverOpts,
-    servers: &[SocketAddr],
-) -> Result<TokioResolver, NetError> {
-    let config = if servers.is_empty() {
-        config
-    } else {
-        files::with_servers(&config, servers)
-    };
-    let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-    let mut options = options;
-    // Both are ours: the hosts file with its changes, and the cache with its bounds.
-    options.use_hosts_file = ResolveHosts::Never;
-    options.cache_size = 0;
-    // resolv.conf(5) is an order: the next server is asked when the one before says nothing of
-    // use. Asked side by side, one that knows less would win by being quicker.
-    options.num_concurrent_reqs = 1;
-    if options.server_ordering_strategy == ServerOrderingStrategy::QueryStatistics {
-        options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
-    }
-    *builder.options_mut() = options;
-    builder.build()
+/// The name servers, one after the other. resolv.conf(5) is an order: the next one is asked when
+/// the one before says nothing of use. Asked side by side, one that knows less would win by being
+/// quicker.
+#[derive(Clone)]
+pub(super) struct Servers {
+    resolvers: Vec<TokioResolver>,
+    /// How long each is asked.
+    share: Duration,
 }
 
-/// Asks for all addresses of a name, for [`LOOKUP_MAX`] at most.
-pub(super) async fn ask(resolver: &TokioResolver, name: &str) -> Outcome {
-    let both = async {
-        tokio::join!(
-            resolver.lookup(name, RecordType::A),
-            resolver.lookup(name, RecordType::AAAA),
-        )
-    };
-    match timeout(LOOKUP_MAX, both).await {
-        Ok((v4, v6)) => combine(v4, v6),
-        Err(_) => Outcome::NoAnswer(
-            "no answer from the name servers in time".to_owned(),
-            Vec::new(),
-        ),
+impl Servers {
+    /// These servers, or those of the configuration where there are none.
+    pub(super) fn new(
+        config: &ResolverConfig,
+        mut options: ResolverOpts,
+        servers: &[SocketAddr],
+    ) -> Result<Self, NetError> {
+        let config = match servers {
+            [] => config.clone(),
+            servers => files::with_servers(config, servers),
+        };
+        let count = u32::try_from(config.name_servers().len()).unwrap_or(u32::MAX);
+        let share = LOOKUP_MAX / count.max(1);
+        // Both are ours: the hosts file with its changes, and the cache with its bounds.
+        options.use_hosts_file = ResolveHosts::Never;
+        options.cache_size = 0;
+        let attempts = u32::try_from(options.attempts).unwrap_or(u32::MAX);
+        options.timeout = options.timeout.min(share / attempts.max(1));
+        let resolvers = config.name_servers().iter().map(|server| {
+            let (domain, search) = (config.domain().cloned(), config.search().to_vec());
+            let config = ResolverConfig::from_parts(domain, search, vec![server.clone()]);
+            let runtime = TokioRuntimeProvider::default();
+            let mut builder = TokioResolver::builder_with_config(config, runtime);
+            *builder.options_mut() = options.clone();
+            builder.build()
+        });
+        let resolvers = resolvers.collect::<Result<_, NetError>>()?;
+        Ok(Self { resolvers, share })
+    }
+
+    /// Asks for all addresses of a name, for [`LOOKUP_MAX`] at most.
+    pub(super) async fn ask(&self, name: &str) -> Outcome {
+        let mut heard = Outcome::NoAnswer("no name server is known".to_owned(), Vec::new());
+        for resolver in &self.resolvers {
+            match (self.ask_one(resolver, name).await, &heard) {
+                // The half answer of one before is better than none.
+                (Outcome::NoAnswer(_, half), Outcome::NoAnswer(_, before))
+                    if half.is_empty() && !before.is_empty() => {}
+                (outcome @ Outcome::NoAnswer(..), _) => heard = outcome,
+                (outcome @ (Outcome::Found(..) | Outcome::NoSuchName(_)), _) => return outcome,
+            }
+        }
+        heard
+    }
+
+    async fn ask_one(&self, resolver: &TokioResolver, name: &str) -> Outcome {
+        let both = async {
+            tokio::join!(
+                resolver.lookup(name, RecordType::A),
+                resolver.lookup(name, RecordType::AAAA),
+            )
+        };
+        match timeout(self.share, both).await {
+            Ok((v4, v6)) => combine(v4, v6),
+            Err(_) => Outcome::NoAnswer(
+                "no answer from the name servers in time".to_owned(),
+                Vec::new(),
+            ),
+        }
     }
 }
 

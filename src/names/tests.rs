@@ -438,6 +438,20 @@ fn a_denial_between_two_answers_costs_nothing() {
 }
 
 #[test]
+fn the_second_server_is_asked_where_the_first_one_is_silent() {
+    let (place, second) = (Place::new(SILENT), Server::start(ANSWERS));
+    run(async {
+        let mut sources = place.sources();
+        sources.servers.push(second.address);
+        let names = Names::with(sources);
+        let answer = names.lookup("web7.test").await;
+        assert_eq!(addresses(&answer), ["10.0.0.7", "fd00::7"]);
+        assert_eq!(answer.unwrap().kept_because, None);
+        assert!(place.server.questions.load(SeqCst) > 0);
+    });
+}
+
+#[test]
 fn the_second_server_is_asked_only_where_the_first_one_says_nothing() {
     let (place, second) = (Place::new(ANSWERS), Server::start(DENIES));
     run(async {
