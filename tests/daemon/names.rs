@@ -1,6 +1,8 @@
 //! Real servers by name, through the running daemon: a name that changes its address, and one
 //! that does not resolve. The daemon's `/etc/hosts` is a file of the test, in a mount namespace.
 
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
 use std::process::Command;
 
 use super::farm::{Farm, SOON, WebServer};
@@ -27,7 +29,7 @@ fn start_with_hosts(hosts: &str) -> Farm {
 
 /// The daemon of that farm, in a life with that hosts file.
 fn start_again_with_hosts(farm: &mut Farm, hosts: &str) {
-    farm.folder.write("hosts", hosts);
+    write_hosts(farm, hosts);
     // Nobody answers there, at once.
     farm.folder.write("resolv.conf", "nameserver 127.0.0.254\n");
     let folder = farm.folder.path().display();
@@ -42,6 +44,25 @@ fn start_again_with_hosts(farm: &mut Farm, hosts: &str) {
     farm.start_as(&mut command);
 }
 
+/// Writes the hosts file at once: who reads meanwhile must not find it empty. It is mounted, so no
+/// other file can take its place.
+fn write_hosts(farm: &Farm, hosts: &str) {
+    let path = farm.folder.path().join("hosts");
+    let before = fs::metadata(&path).map_or(0, |it| it.len());
+    let mut text = hosts.to_owned();
+    while (text.len() as u64) < before {
+        text.push('\n');
+    }
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
 fn serve(farm: &Farm, number: u8) -> WebServer {
     WebServer::start(([127, 0, 0, 10 + number], farm.port).into()).unwrap()
 }
@@ -54,12 +75,10 @@ fn a_server_whose_name_changes_its_address_moves_once_the_new_one_is_good() {
     let farm = start_with_hosts("127.0.0.11 web1\n127.0.0.12 web2\n");
     farm.wait_for_table(&[(1, 5), (2, 5)]);
     let _third = serve(&farm, 3);
-    farm.folder
-        .write("hosts", "127.0.0.13 web1\n127.0.0.12 web2\n");
+    write_hosts(&farm, "127.0.0.13 web1\n127.0.0.12 web2\n");
     farm.wait_for_table(&[(2, 5), (3, 5)]);
     // An address where nobody serves does not enter, and is no word on the one that serves.
-    farm.folder
-        .write("hosts", "127.0.0.14 web1\n127.0.0.12 web2\n");
+    write_hosts(&farm, "127.0.0.14 web1\n127.0.0.12 web2\n");
     farm.wait_for_log("web1 has the address 127.0.0.14 now");
     farm.wait_for_checks_to_go_on();
     assert_eq!(farm.in_table(), [(2, 5), (3, 5)].into());
@@ -77,8 +96,7 @@ fn what_is_to_be_mended_about_a_name_is_said_with_its_place() {
     let farm = start_with_hosts("127.0.0.11 web1\n127.0.0.13 web1\n127.0.0.12 web2\n");
     let has_two = "web1 has 2 IPv4 addresses";
     farm.wait_for_log(has_two);
-    farm.folder
-        .write("hosts", "127.0.0.11 web1\n127.0.0.14 web2\n");
+    write_hosts(&farm, "127.0.0.11 web1\n127.0.0.14 web2\n");
     let moved = "web2 has the address 127.0.0.14 now";
     farm.wait_for_log(moved);
     let text = farm.folder.read("mon.cf");
@@ -98,8 +116,7 @@ fn the_address_of_before_is_checked_while_the_new_one_of_its_name_fails() {
     }
     let mut farm = start_with_hosts("127.0.0.11 web1\n127.0.0.12 web2\n");
     farm.wait_for_table(&[(1, 5), (2, 5)]);
-    farm.folder
-        .write("hosts", "127.0.0.14 web1\n127.0.0.12 web2\n");
+    write_hosts(&farm, "127.0.0.14 web1\n127.0.0.12 web2\n");
     farm.wait_for_log("web1 has the address 127.0.0.14 now");
     farm.break_server(1);
     farm.wait_for_table(&[(2, 5)]);
@@ -136,7 +153,7 @@ fn the_name_of_a_server_in_a_section_is_looked_up_again_after_a_reload() {
     farm.signal(nix::sys::signal::Signal::SIGHUP);
     farm.wait_for_table(&[(1, 7)]);
     let _third = serve(&farm, 3);
-    farm.folder.write("hosts", "127.0.0.13 web1\n");
+    write_hosts(&farm, "127.0.0.13 web1\n");
     farm.wait_for_table(&[(3, 7)]);
 }
 
@@ -153,11 +170,10 @@ fn a_server_whose_name_does_not_resolve_is_left_alone_until_it_does() {
     farm.wait_for_log("cannot resolve");
     farm.wait_for_log("mon.cf:8: mend the name, or write its address there");
     assert_eq!(farm.in_table(), [(2, 5)].into());
-    farm.folder
-        .write("hosts", "127.0.0.11 web1\n127.0.0.12 web2\n");
+    write_hosts(&farm, "127.0.0.11 web1\n127.0.0.12 web2\n");
     farm.wait_for_table(&[(1, 5), (2, 5)]);
     // A name that is lost later takes nothing out: its server is checked where it was.
-    farm.folder.write("hosts", "127.0.0.12 web2\n");
+    write_hosts(&farm, "127.0.0.12 web2\n");
     farm.wait_for_log("no answer, the last good one is kept");
     farm.wait_for_checks_to_go_on();
     assert_eq!(farm.in_table(), [(1, 5), (2, 5)].into());
@@ -229,8 +245,7 @@ fn what_serves_at_a_first_start_stays_until_the_names_of_the_file_have_addresses
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(text.contains(said), "{text}");
     }
-    farm.folder
-        .write("hosts", "127.0.0.11 web1\n127.0.0.12 web2\n");
+    write_hosts(&farm, "127.0.0.11 web1\n127.0.0.12 web2\n");
     farm.wait_for_log("has somebody to serve it again");
     farm.wait_for_checks_to_go_on();
     assert_eq!(farm.in_table(), both, "{}", farm.log());
@@ -270,9 +285,8 @@ fn a_program_that_finds_a_moved_name_bad_takes_out_no_server_at_the_address_of_b
     }
     let farm = start_with_program("127.0.0.11 web1\n127.0.0.12 web2\n");
     // Nobody serves there yet.
-    farm.folder
-        .write("hosts", "127.0.0.13 web1\n127.0.0.12 web2\n");
-    farm.wait_for_log("web1 has the address 127.0.0.13 now, where its checks fail");
+    write_hosts(&farm, "127.0.0.13 web1\n127.0.0.12 web2\n");
+    farm.wait_for_log("web1 has the address 127.0.0.13 now, where www/http fails since");
     assert_eq!(farm.in_table(), [(1, 5), (2, 5)].into(), "{}", farm.log());
     assert!(!farm.log().contains("real server out"), "{}", farm.log());
     let _third = serve(&farm, 3);
@@ -286,15 +300,14 @@ fn a_program_takes_out_no_server_with_a_name_while_no_name_server_answers() {
         return;
     }
     let mut farm = start_with_program("127.0.0.11 web1\n127.0.0.12 web2\n");
-    farm.folder.write("hosts", "");
+    write_hosts(&farm, "");
     farm.wait_for_log("service down");
     farm.wait_for_log("no name server says where web2 leads");
     farm.break_server(1);
     farm.wait_for_checks_to_go_on();
     assert_eq!(farm.in_table(), [(1, 5), (2, 5)].into(), "{}", farm.log());
     assert!(!farm.log().contains("real server out"), "{}", farm.log());
-    farm.folder
-        .write("hosts", "127.0.0.11 web1\n127.0.0.12 web2\n");
+    write_hosts(&farm, "127.0.0.11 web1\n127.0.0.12 web2\n");
     farm.wait_for_table(&[(2, 5)]);
     farm.mend_server(1);
     farm.wait_for_table(&[(1, 5), (2, 5)]);
