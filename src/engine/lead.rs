@@ -137,7 +137,7 @@ impl Engine {
     /// Whether what a check found bad may be about another server than that of before a restart, or
     /// about name servers. A trap comes from the machine itself.
     pub(super) fn is_unsure(&self, id: ServiceId, host: &HostName, began: &Began) -> bool {
-        began.run.is_some() && self.bindings.was_unsure(id, host, began.answers)
+        began.run.is_some() && self.bindings.takes_nobody_out(id, host, began.answers)
     }
 
     /// The same of what a check found good, where the server was withdrawn before the restart.

@@ -14,7 +14,8 @@ use crate::engine::binding::judge::Judge;
 use crate::engine::binding::{Bindings, Part, Ruling, Verdict};
 use crate::engine::event::{Action, HostVerdict, Reason};
 use crate::engine::section::count::Opinion;
-use crate::lvs::{Family, VirtualServiceKey};
+use crate::engine::section::memory::Found;
+use crate::lvs::{Family, ServerWish, VirtualServiceKey};
 use crate::model::{HostName, ServiceId};
 
 /// A report without what it says about changed addresses.
@@ -101,6 +102,37 @@ impl Bindings {
     pub(crate) fn was_unsure(&self, service: ServiceId, host: &HostName, answers: Tick) -> bool {
         self.is_unsure(service, host)
             || self.addresses.was_kept(host, answers) && self.looks_up_itself(service, host)
+    }
+
+    /// Whether what such a check finds bad counts for nothing: nobody has said since a restart
+    /// where the name leads, or its real server is not to be lost. Of one that takes no clients
+    /// beside others that do people are to hear.
+    pub(crate) fn takes_nobody_out(
+        &self,
+        service: ServiceId,
+        host: &HostName,
+        answers: Tick,
+    ) -> bool {
+        self.was_unsure(service, host, answers)
+            && (self.addresses.is_unanswered(host) || self.is_needed(service, host))
+    }
+
+    /// Whether the real server of a name takes clients of a virtual service that this service
+    /// decides over, or nobody does there. Of lines alone nobody knows what the kernel has.
+    fn is_needed(&self, service: ServiceId, host: &HostName) -> bool {
+        let addresses = self.addresses_of(service, host);
+        self.virtual_services_by(service).into_iter().any(|key| {
+            let found = self.sections.state(key).map(|it| it.found);
+            let is_unknown = matches!(found, None | Some(Found::Unseen));
+            let wanted = self.desired.get(&key).into_iter();
+            let servers = wanted.flat_map(|it| &it.servers);
+            let mut serving = servers.filter(|&(&server, &wish)| {
+                let is_kept = wish == ServerWish::AsFound && is_unknown;
+                is_kept || self.takes_clients((key, server), wish)
+            });
+            let mut serving = serving.by_ref().map(|(server, _)| server.0.ip()).peekable();
+            serving.peek().is_none() || serving.any(|it| addresses.contains(&it))
+        })
     }
 
     /// Whether this service is a program that looks the name of this real server up itself.
