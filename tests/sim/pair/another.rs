@@ -29,6 +29,7 @@ impl World {
     /// So is what the other director told of one that takes over and loses its way before a check.
     /// So is who was told of one under a number that the other director, which had a greater one
     /// that was over by then, cannot take.
+    /// So is one that was one outage for the director that told of it, and two for the other one.
     /// Of a number that only a director told which died with that, nobody knows that it was told.
     pub(super) fn nothing_is_told_as_another(&self) {
         let mut open: BTreeMap<&str, Open<'_>> = BTreeMap::new();
@@ -74,6 +75,7 @@ impl World {
                             || numbers
                                 .iter()
                                 .all(|it| self.took_over_between_checks(it, known.at, mail))
+                            || numbers.iter().all(|it| self.saw_two(it, known.at, mail))
                             || cannot_take
                             || (is_behind && self.was_unheard(known.at, mail.at));
                         assert!(is_excused, "{known:?} has no end before {mail:?}");

@@ -33,6 +33,12 @@ impl World {
     /// Sends what there is to say.
     pub(super) fn speak(&mut self, side: usize) {
         for word in self.directors[side].says(self.time) {
+            if let Word::Ended(ended) = &word {
+                for it in ended {
+                    let outage = format!("{}/{}/{}", it.of.group, it.of.service, it.id);
+                    self.said_ended.entry((side, outage)).or_insert(self.time);
+                }
+            }
             // In order, each a little later than the one before.
             self.count += 1;
             let at = self.time.after(self.delay);

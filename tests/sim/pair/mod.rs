@@ -105,6 +105,8 @@ struct World {
     begun_anew: u64,
     /// What checks give each host that is there.
     weights: [Option<u16>; HOSTS],
+    /// When each director said first that an outage had ended.
+    said_ended: BTreeMap<(usize, String), Mono>,
     /// Words about what ended, on links that had told their whole state.
     ends_heard: u64,
     renumbered: Renumbered,
@@ -165,6 +167,7 @@ impl World {
             compared_chosen: 0,
             begun_anew: 0,
             weights: [None; HOSTS],
+            said_ended: BTreeMap::new(),
             ends_heard: 0,
             renumbered: Renumbered::default(),
             renumberings: 0,

@@ -93,6 +93,15 @@ impl World {
         })
     }
 
+    /// Whether the end of this outage was found before this mail by the director that sent it, and
+    /// not by the one that had told of it last, at that time: "a host that comes and goes between
+    /// two checks may have one outage for one director and two for the other" (docs/peer.md).
+    pub(super) fn saw_two(&self, outage: &str, told: Mono, mail: &Mail) -> bool {
+        let end = |side| self.said_ended.get(&(side, outage.to_owned()));
+        let is_over = end(mail.side).is_some_and(|at| *at <= mail.at);
+        is_over && end(1 - mail.side).is_none_or(|at| *at > told)
+    }
+
     /// Whether no director could hear until then of what the other one told at that time.
     pub(super) fn was_unheard(&self, told: Mono, then: Mono) -> bool {
         let sent = told.after(Duration::from_secs(1));
