@@ -50,6 +50,12 @@ impl Candidate {
             reached: past.reached,
         }
     }
+
+    /// Whether people know the end of this one, and were told nothing of the peer's: to them that
+    /// is another outage, which no new name for this one begins.
+    pub(super) fn is_over_before(self, peers: Self) -> bool {
+        self.reached == Reached::End && peers.reached.is_nothing()
+    }
 }
 
 /// How good a name a number is for what goes on.
@@ -86,6 +92,15 @@ impl Peer {
                 (self.told.speaking, self.told.peer) == (Speaking::Silent, Speaking::Speaks)
             }
         }
+    }
+
+    /// Whether what goes on here behind the end of this number is begun as another one: by who
+    /// speaks, or where the peer has begun it.
+    pub(super) fn begins_behind(&self, of: &ServiceName, number: i64) -> bool {
+        let open = self.told.outages.get(of);
+        let open = open.filter(|it| it.id > number && it.reached != Reached::End);
+        let is_begun = open.is_some() && !self.over.contains(of);
+        is_begun || self.told.speaking == Speaking::Speaks
     }
 
     /// What of this number of the peer's has reached people, as far as the peer says or we heard.

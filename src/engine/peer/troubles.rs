@@ -207,19 +207,17 @@ impl Engine {
     }
 
     /// Ends the troubles that go on here and of which the other director told people the end, where
-    /// this one speaks and its services were checked since: what lasts is another trouble, as in
-    /// `reached`.
+    /// its services were checked since: what lasts is another trouble, as in `reached`.
     pub(in crate::engine) fn begin_troubles_behind_their_end(
         &mut self,
         now: Now,
         actions: &mut Vec<Action>,
     ) {
-        if self.peer.told.speaking == Speaking::Silent {
-            return;
-        }
         let shared = self.troubles.iter().filter(|((_, it), _)| is_shared(*it));
-        let over = shared.filter(|((key, _), told)| {
-            let heard = told.end_heard.filter(|_| told.reached == Reached::End);
+        let ended = shared.filter(|(_, told)| told.reached == Reached::End);
+        let over = ended.filter(|((key, trouble), told)| {
+            let is_due = self.peer.begins_behind(&name(*key, *trouble), told.number);
+            let heard = told.end_heard.filter(|_| is_due);
             heard.is_some_and(|heard| self.fails_on_since(now, *key, heard))
         });
         let over: Vec<_> = over.map(|(&place, &told)| (place, told)).collect();
@@ -306,7 +304,8 @@ impl Engine {
                 Some(peers) if peers.id == ours.number => continue, // `people_know_troubles` below
                 Some(_) => self.peers_number(key, trouble).filter(|&peers| {
                     let is_past = self.peer.is_past_there(&of, ours.number) || taken.is_some();
-                    is_past || self.peer.gives_way(ours, peers)
+                    let gives_way = is_past || self.peer.gives_way(ours, peers);
+                    gives_way && !ours.is_over_before(peers)
                 }),
                 None => {
                     let over = self.peer.over_there(&of, ours, began);

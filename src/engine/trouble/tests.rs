@@ -630,6 +630,30 @@ fn a_trouble_that_goes_on_behind_the_end_that_people_know_is_told_under_another_
     }
 }
 
+/// The other one, which told the end, has found the next trouble too, and told nobody of that.
+#[test]
+fn a_trouble_that_goes_on_behind_the_end_is_told_by_a_number_that_nobody_told() {
+    let (good, bad) = (
+        fixture::exited(0, ""),
+        fixture::exited(1, "10.1.0.1 10.1.0.2"),
+    );
+    for peers in [Speaking::Silent, Speaking::Speaks] {
+        let mut director = Director::start(with_peer(), Saved::default(), Table::new(), 0.0);
+        director.reports(&good);
+        let first = number_of(&director.reports(&bad));
+        let event = |rest| vec![format!("virtual/{VS} too_few/{first}/{rest}").into()];
+        director.tell(Event::Delivered(event("failure/1")));
+        director.tell(Event::PeerDelivered(event("up/1")));
+        let second = first + 7;
+        director.tell(Event::Peer(peer("too_few", second, peers)));
+        let outage = format!("virtual/{VS} too_few/{second}");
+        let told = director.reports(&bad);
+        assert_eq!(told[0], format!("page.alert failure {outage}/failure/1"));
+        let over = director.reports(&good);
+        assert_eq!(over, [format!("page.alert up {outage}/up/1")]);
+    }
+}
+
 /// The peer goes on with the number that this director took, and has former ones of the same time.
 #[test]
 fn a_number_that_both_agreed_on_stays_behind_a_greater_one_that_was_given_up() {
