@@ -58,9 +58,6 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// The files are looked at once in this time.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// An answer is fresh for so long to one who doubts it.
-const DOUBTED_AFTER: Duration = Duration::from_secs(1);
-
 /// Names kept; a configuration of 10,000 services fits well. The least recently used goes first.
 const NAMES_MAX: usize = 20_000;
 
@@ -209,7 +206,6 @@ impl Names {
             .or_insert_with(|| Slot::new(now));
         let old = slot.good.get_or_insert_with(|| Good {
             addresses: Vec::new(),
-            trusted: now.after(DOUBTED_AFTER),
             until: now,
         });
         if old.until <= now && !old.addresses.contains(&address) {
@@ -238,8 +234,8 @@ impl Names {
         self.lookup_for(host, LOOKUP_MAX).await
     }
 
-    /// What is known of these names is doubted: the files are looked at again, and answers older
-    /// than [`DOUBTED_AFTER`] are old from now on.
+    /// What is known of these names is doubted: the files are looked at again, and the answers are
+    /// old from now on. One of just now would not do: name servers may have fallen silent since.
     pub async fn doubt(&self, hosts: impl Iterator<Item = &str>) {
         self.inner.read_files().await;
         let now = self.inner.now();
@@ -446,17 +442,11 @@ impl Inner {
             why,
         };
         match outcome {
-            Outcome::Found(addresses, lifetime) => {
-                if slot.failed.take().is_some() && slot.good.is_some() {
+            Outcome::Found(found) => {
+                let was_known = slot.good.is_some();
+                if slot.found(found, now) && was_known {
                     said.say(now, name, News::Again);
                 }
-                let until = now.after(lifetime);
-                slot.good = Some(Good {
-                    addresses,
-                    trusted: now.after(DOUBTED_AFTER),
-                    until,
-                });
-                slot.denials = 0;
             }
             Outcome::NoSuchName(why) => {
                 slot.denials = slot.denials.saturating_add(1);
@@ -469,18 +459,9 @@ impl Inner {
                 }
                 slot.failed = Some((error(why), now.after(RETRY_AFTER)));
             }
-            Outcome::NoAnswer(why, half) => {
-                if slot.good.is_some() {
-                    if slot.failed.is_none() {
-                        said.say(now, name, News::Silent(&why));
-                    }
-                } else if !half.is_empty() {
-                    let until = now.after(RETRY_AFTER);
-                    slot.good = Some(Good {
-                        addresses: half,
-                        trusted: now.after(DOUBTED_AFTER),
-                        until,
-                    });
+            Outcome::NoAnswer(why) => {
+                if slot.good.is_some() && slot.failed.is_none() {
+                    said.say(now, name, News::Silent(&why));
                 }
                 slot.failed = Some((error(why), now.after(RETRY_AFTER)));
             }

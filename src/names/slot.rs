@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::names::{Answer, DOUBTED_AFTER, NameError, RETRY_AFTER};
+use crate::lvs::Family;
+use crate::names::servers::Found;
+use crate::names::{Answer, NameError, RETRY_AFTER};
 use crate::time::Mono;
 
 /// Lifetime of an answer from the hosts file: how soon an edit is noticed.
@@ -25,8 +27,6 @@ pub(super) struct Slot {
 
 pub(super) struct Good {
     pub(super) addresses: Vec<IpAddr>,
-    /// Until then nobody doubts it.
-    pub(super) trusted: Mono,
     pub(super) until: Mono,
 }
 
@@ -47,7 +47,6 @@ impl Slot {
     pub(super) fn found_in_file(&mut self, addresses: &[IpAddr], now: Mono) -> Answer {
         self.good = Some(Good {
             addresses: addresses.to_vec(),
-            trusted: now.after(DOUBTED_AFTER),
             until: now,
         });
         self.failed = None;
@@ -59,11 +58,28 @@ impl Slot {
         }
     }
 
-    /// Its answer is doubted: unless it is new, it is asked for again.
+    /// The answer of the name servers. Of a family that none of them says anything about, what is
+    /// known stays, and they are asked again soon. Whether the look-up before had failed.
+    pub(super) fn found(&mut self, found: Found, now: Mono) -> bool {
+        let mut addresses = found.addresses;
+        let mut lifetime = found.lifetime;
+        if let Some(silent) = found.silent {
+            let before = self.good.iter().flat_map(|it| &it.addresses);
+            addresses.extend(before.filter(|it| Family::of(**it) == silent));
+            addresses.sort_by_key(IpAddr::is_ipv6);
+            lifetime = lifetime.min(RETRY_AFTER);
+        }
+        self.good = Some(Good {
+            addresses,
+            until: now.after(lifetime),
+        });
+        self.denials = 0;
+        self.failed.take().is_some()
+    }
+
+    /// Its answer is doubted: it is asked for again.
     pub(super) fn doubt(&mut self, now: Mono) {
-        if let Some(good) = &mut self.good
-            && good.trusted <= now
-        {
+        if let Some(good) = &mut self.good {
             good.until = good.until.min(now);
         }
     }
