@@ -4,7 +4,7 @@
 //! in `binding`. The wish for a real server is computed afresh from all claims to it whenever
 //! one of its services says something new.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::event::{Cause, Reason};
 use crate::engine::manual::ManualView;
@@ -261,10 +261,10 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// Whether the section itself has this real server, as the fallback too.
-    pub(crate) fn has(&self, server: RealServerKey) -> bool {
-        let mut servers = self.servers.iter().map(|place| place.server);
-        servers.any(|it| it == Some(server)) || self.fallback == Some(server)
+    /// The real servers that the section itself has, the fallback too.
+    pub(crate) fn keys(&self) -> BTreeSet<RealServerKey> {
+        let servers = self.servers.iter().filter_map(|place| place.server);
+        servers.chain(self.fallback).collect()
     }
 }
 

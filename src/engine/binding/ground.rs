@@ -11,7 +11,9 @@ use crate::engine::binding::Bindings;
 use crate::engine::binding::change::{Presence, server_change};
 use crate::engine::binding::owned::Owned;
 use crate::engine::binding::usual::Usual;
-use crate::engine::desired::{Claim, Stand, Survey, causes, is_in, server_wish, service_wish};
+use crate::engine::desired::{
+    Claim, Places, Stand, Survey, causes, is_in, server_wish, service_wish,
+};
 use crate::engine::event::Action;
 use crate::engine::manual::EntryKey;
 use crate::engine::section::wanted::{Held, HeldUntil};
@@ -151,9 +153,10 @@ impl Bindings {
         if !survey.withdrawn_by.is_empty() {
             return;
         }
-        let section = survey.section.as_ref();
+        let of_section = survey.section.as_ref().map(Places::keys);
+        let of_section = of_section.unwrap_or_default();
         let of_lines = survey.servers.iter();
-        let of_lines = of_lines.filter(|(it, _)| !section.is_some_and(|section| section.has(**it)));
+        let of_lines = of_lines.filter(|(it, _)| !of_section.contains(it));
         for (&server, claims) in of_lines {
             note_usual(&mut self.owned, (key, server), server_wish(claims), actions);
         }
