@@ -1,6 +1,7 @@
 //! Where do checks of hosts go that are names, and who is checked at once because a name leads
 //! somewhere else now? Which addresses a name has is for the bindings to know.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -136,8 +137,15 @@ impl Engine {
 
     /// Whether what a check found bad may be about another server than that of before a restart, or
     /// about name servers. A trap comes from the machine itself.
-    pub(super) fn is_unsure(&self, id: ServiceId, host: &HostName, began: &Began) -> bool {
-        began.run.is_some() && self.bindings.takes_nobody_out(id, host, began.answers)
+    pub(super) fn takes_nobody_out(
+        &self,
+        id: ServiceId,
+        host: &HostName,
+        began: &Began,
+        nobody: &OnceCell<bool>,
+    ) -> bool {
+        let bindings = &self.bindings;
+        began.run.is_some() && bindings.takes_nobody_out(id, host, began.answers, nobody)
     }
 
     /// The same of what a check found good, where the server was withdrawn before the restart.
@@ -153,17 +161,18 @@ impl Engine {
         hosts: &[HostState],
         began: &Began,
     ) -> bool {
-        let is_unsure = |it: &HostState| self.is_unsure_return(id, &it.host, began);
-        !hosts.is_empty() && hosts.iter().all(is_unsure)
+        let is_return = |it: &HostState| self.is_unsure_return(id, &it.host, began);
+        !hosts.is_empty() && hosts.iter().all(is_return)
     }
 
     /// Whether a failing report is about the service as a whole: not where all that failed are
     /// hosts whose names lead, or led when it began, elsewhere than to their real servers, or may.
     pub(super) fn is_about_whole(&self, id: ServiceId, hosts: &[HostState], began: &Began) -> bool {
+        let nobody = OnceCell::new();
         let is_elsewhere = |host: &HostName| {
             self.bindings.changes(id, host)
                 || self.was_elsewhere(id, host, began)
-                || self.is_unsure(id, host, began)
+                || self.takes_nobody_out(id, host, began, &nobody)
         };
         let failed = hosts.iter().filter(|it| it.verdict != HostVerdict::Up);
         let mut failed = failed.peekable();

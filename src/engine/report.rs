@@ -4,6 +4,7 @@
 //! trap or the lack of one, says it by [`Engine::heard`]. Decides nothing itself: policy says
 //! which alerts, bindings say what becomes of the table. How a decision becomes calls: `tell`.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -190,13 +191,14 @@ impl Engine {
         began: &Began,
     ) -> BTreeMap<HostName, HostVerdict> {
         let mut verdicts = state::verdicts(hosts);
+        let nobody = OnceCell::new();
         verdicts.retain(|host, verdict| {
             let is_elsewhere = self.was_elsewhere(id, host, began);
             let is_nowhere = match *verdict {
                 HostVerdict::Down(reason) => {
                     let bindings = &self.bindings;
                     bindings.may_have_looked_nowhere(id, host, reason, began.answers)
-                        || self.is_unsure(id, host, began)
+                        || self.takes_nobody_out(id, host, began, &nobody)
                 }
                 HostVerdict::Up => self.is_unsure_return(id, host, began),
                 HostVerdict::Unknown(_) => false,

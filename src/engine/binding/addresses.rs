@@ -2,10 +2,9 @@
 //!
 //! Addresses stand for themselves. Of a name the last usable answer counts: exactly one
 //! address of the virtual service's family. It stays when the resolver fails, when the name
-//! suddenly has no address or several, and when it changes: the new address is next, and
-//! enters when all that is checked under the name has been good since. One that is next is
-//! dropped when a later answer has no address or several; when the resolver fails, it stays.
-//! What reports mean meanwhile says `changing`.
+//! suddenly has no address or several, and when it changes: the new address is next; when it
+//! enters says `ready`. One that is next is dropped when a later answer has no address or
+//! several; when the resolver fails, it stays. What reports mean meanwhile says `changing`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

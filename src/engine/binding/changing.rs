@@ -1,11 +1,12 @@
 //! What of a report counts for the table while the address of a name changes (D8)?
 //!
-//! The checks of a name go where the name leads now. Until all of them were good there, the
+//! The checks of a name go where the name leads now. Until that may enter (see `ready`), the
 //! real server is the one at the address of before, and they say nothing about it; that one is
-//! looked at by others (see `former`). What is good is remembered until the changed address can
-//! enter; what is bad is no more than what a person is told.
+//! looked at by others (see `former`). What is good is remembered until then; what is bad keeps
+//! the changed address out of the virtual services that it is about, and people are told.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -15,7 +16,7 @@ use crate::engine::binding::{Bindings, Part, Ruling, Verdict};
 use crate::engine::event::{Action, HostVerdict, Reason};
 use crate::engine::section::count::Opinion;
 use crate::engine::section::memory::Found;
-use crate::lvs::{Family, ServerWish, VirtualServiceKey};
+use crate::lvs::{Family, RealServerKey, ServerWish, VirtualServiceKey};
 use crate::model::{HostName, ServiceId};
 
 /// A report without what it says about changed addresses.
@@ -105,33 +106,71 @@ impl Bindings {
     }
 
     /// Whether what such a check finds bad counts for nothing: nobody has said since a restart
-    /// where the name leads, or its real server is not to be lost. Of one that takes no clients
-    /// beside others that do people are to hear.
+    /// where the name leads, or its real server is not to be lost. Of one that is out anyway,
+    /// beside others that serve, people are to hear. Whether `nobody` serves is found out once for
+    /// all hosts of a report.
     pub(crate) fn takes_nobody_out(
         &self,
         service: ServiceId,
         host: &HostName,
         answers: Tick,
+        nobody: &OnceCell<bool>,
     ) -> bool {
+        let is_to_stay = || {
+            self.has_found_good(service, host)
+                || self.has_a_place(service, host)
+                || *nobody.get_or_init(|| self.has_none_who_serves(service))
+        };
         self.was_unsure(service, host, answers)
-            && (self.addresses.is_unanswered(host) || self.is_needed(service, host))
+            && (self.addresses.is_unanswered(host) || is_to_stay())
     }
 
-    /// Whether the real server of a name takes clients of a virtual service that this service
-    /// decides over, or nobody does there. Of lines alone nobody knows what the kernel has.
-    fn is_needed(&self, service: ServiceId, host: &HostName) -> bool {
+    /// Whether the latest word of this service that counted is that a host is good.
+    fn has_found_good(&self, service: ServiceId, host: &HostName) -> bool {
+        let Some(judge) = self.judges.get(&service) else {
+            return false;
+        };
+        let parts = [Part::Host(host.clone()), Part::Whole];
+        let known = parts
+            .iter()
+            .filter_map(|part| judge.parts.get(part)?.verdict);
+        let keys = judge.sections.iter().copied();
+        let tally = &self.sections.tally;
+        let of = |key| {
+            let verdicts = parts.iter().map(move |part| (key, part));
+            verdicts.filter_map(|(key, part)| tally.verdict(key, service, part))
+        };
+        known.chain(keys.flat_map(of)).any(|it| it == Verdict::Good)
+    }
+
+    /// Whether the real server of a name is wanted in, or is in the kernel's table, at a virtual
+    /// service that this service decides over, or nobody knows: with weight 0 it may have
+    /// connections.
+    fn has_a_place(&self, service: ServiceId, host: &HostName) -> bool {
         let addresses = self.addresses_of(service, host);
         self.virtual_services_by(service).into_iter().any(|key| {
             let found = self.sections.state(key).map(|it| it.found);
-            let is_unknown = matches!(found, None | Some(Found::Unseen));
-            let wanted = self.desired.get(&key).into_iter();
-            let servers = wanted.flat_map(|it| &it.servers);
-            let mut serving = servers.filter(|&(&server, &wish)| {
-                let is_kept = wish == ServerWish::AsFound && is_unknown;
-                is_kept || self.takes_clients((key, server), wish)
-            });
-            let mut serving = serving.by_ref().map(|(server, _)| server.0.ip()).peekable();
-            serving.peek().is_none() || serving.any(|it| addresses.contains(&it))
+            let (wanted, kernel) = (self.desired.get(&key), self.sections.kernel(key));
+            let has = |ip: &IpAddr| {
+                let [first, last] = [0, u16::MAX].map(|it| RealServerKey((*ip, it).into()));
+                let wishes = wanted.map(|it| it.servers.range(first..=last));
+                let mut wishes = wishes.into_iter().flatten();
+                wishes.any(|(_, wish)| matches!(wish, ServerWish::In(_)))
+                    || kernel.is_some_and(|it| it.range(first..=last).next().is_some())
+            };
+            matches!(found, None | Some(Found::Unseen)) || addresses.iter().any(has)
+        })
+    }
+
+    /// Whether nobody takes clients of a virtual service that this service decides over.
+    fn has_none_who_serves(&self, service: ServiceId) -> bool {
+        self.virtual_services_by(service).into_iter().any(|key| {
+            let mut wanted = self
+                .desired
+                .get(&key)
+                .into_iter()
+                .flat_map(|it| &it.servers);
+            !wanted.any(|(&server, &wish)| self.takes_clients((key, server), wish))
         })
     }
 
@@ -322,8 +361,8 @@ impl Bindings {
         }
     }
 
-    /// Lets changed addresses enter whose every check was good since (D8), and those that nobody
-    /// judges; answers with the virtual services it concerns.
+    /// Lets changed addresses enter that may (D8, see `ready`), and those that nobody judges;
+    /// answers with the virtual services it concerns.
     pub(super) fn change_addresses(
         &mut self,
         actions: &mut Vec<Action>,

@@ -59,7 +59,7 @@ impl Bindings {
         }
     }
 
-    /// Whose verdicts a changed address of this name waits for.
+    /// Whose verdicts count for a changed address of this name.
     pub(super) fn section_parts_about(
         &self,
         host: &HostName,
