@@ -175,6 +175,8 @@ pub struct SectionView {
     pub kept: usize,
     /// Whether the fallback is to take clients.
     pub fallback_serves: bool,
+    /// Real servers that only `lvs.alert` lines name and that are to take clients.
+    pub beside: usize,
 }
 
 /// How the checks of a real server went lately, as a section counts them.

@@ -301,8 +301,8 @@ impl Engine {
         };
         let span = Readable(told.began.moment.ago(now));
         let served = self.bindings.served_by(section.key);
-        let serving = self.bindings.kept_out(section.key).serving;
-        let over = trouble.over(section.key, served, serving);
+        let kept_out = self.bindings.kept_out(section.key);
+        let over = trouble.over(section.key, served, kept_out);
         let mut text = format!("{over}, after {span}");
         let in_table = self.bindings.in_table(section.key);
         if let (InTable::Unreadable(_), true) = (&in_table, trouble.is_of_servers()) {
@@ -396,8 +396,9 @@ impl Bindings {
         let served = self.served_by(key)?;
         let was_told = |it: &Trouble| it.is_of_servers() && told.contains_key(&(key, *it));
         let grade = |it: Option<Trouble>| Trouble::ALL.into_iter().position(|of| Some(of) == it);
-        let (now, at_worst) = (Trouble::of(served), self.served_at_worst(key));
-        let at_worst = grade(at_worst.and_then(Trouble::of));
+        let beside = self.beside(key);
+        let (now, at_worst) = (Trouble::of(served, beside), self.served_at_worst(key));
+        let at_worst = grade(at_worst.and_then(|it| Trouble::of(it, beside)));
         let is_worse = |it: &Trouble| {
             let grade = [grade(now), grade(Some(*it)), at_worst];
             was_told(it) && grade[0] < grade[1] && grade[1] <= grade[2]

@@ -59,7 +59,16 @@ fn others(section: &SectionRow) -> (Option<Tone>, String) {
             };
             (Some(Tone::Bad), kept.to_owned())
         }
-        (Some(ServedRow::Nobody), _) => (Some(Tone::Bad), "; nothing serves".to_owned()),
+        (Some(ServedRow::Nobody), _) => match section.beside {
+            0 => (Some(Tone::Bad), "; nothing serves".to_owned()),
+            beside => {
+                let serve = if beside == 1 { "serves" } else { "serve" };
+                (
+                    Some(Tone::Bad),
+                    format!("; {} {serve}", only_beside(beside)),
+                )
+            }
+        },
         (Some(ServedRow::NobodyYet) | None, Some(fallback)) if section.fallback_serves => (
             Some(Tone::Odd),
             format!("; the fallback {fallback} serves while first verdicts are waited for"),
@@ -73,6 +82,11 @@ fn others(section: &SectionRow) -> (Option<Tone>, String) {
         }
         (Some(ServedRow::Servers) | None, _) => (None, String::new()),
     }
+}
+
+/// That nobody but so many serves whom only `lvs.alert` lines name.
+fn only_beside(beside: usize) -> String {
+    format!("only {beside} that lvs.alert lines name")
 }
 
 /// The same of what is wanted, where that is not so.
@@ -95,7 +109,13 @@ fn others_wanted(section: &SectionRow) -> (Option<Tone>, String) {
                 "; the fallback {fallback} is wanted to serve while first verdicts are waited for"
             )
         }
-        (Some(ServedRow::Nobody), _) => "; nothing else is wanted in their place".to_owned(),
+        (Some(ServedRow::Nobody), _) => match section.beside {
+            0 => "; nothing else is wanted in their place".to_owned(),
+            beside => format!(
+                "; {}, nothing else is wanted in their place",
+                only_beside(beside)
+            ),
+        },
         (Some(ServedRow::Servers), Some(fallback)) => format!("; fallback {fallback} not wanted"),
         (Some(ServedRow::NobodyYet | ServedRow::Servers | ServedRow::TooFew) | None, _) => as_it_is,
     };
@@ -196,6 +216,24 @@ mod tests {
                         the others in; but new connections reach A";
         let expected = (Some(Tone::Bad), expected.to_owned());
         assert_eq!(whole(&section, LookRow::Read), expected);
+    }
+
+    #[test]
+    fn the_section_line_says_that_the_server_of_a_line_serves_alone() {
+        for (beside, expected) in [
+            (0, "nothing serves"),
+            (1, "only 1 that lvs.alert lines name serves"),
+            (2, "only 2 that lvs.alert lines name serve"),
+        ] {
+            let section = SectionRow {
+                served_by: Some(ServedRow::Nobody),
+                serving: 0,
+                beside,
+                ..section()
+            };
+            let expected = format!("0 of 9 real servers serve, min_live 1; {expected}");
+            assert_eq!(whole(&section, LookRow::Read), (Some(Tone::Bad), expected));
+        }
     }
 
     #[test]

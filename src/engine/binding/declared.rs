@@ -401,6 +401,21 @@ impl Bindings {
         Some(self.sections.state(key)?.at_worst)
     }
 
+    /// How many real servers that only `lvs.alert` lines name take clients beside those of a
+    /// section.
+    pub(crate) fn beside(&self, key: VirtualServiceKey) -> usize {
+        let (Some(state), Some(wanted)) = (self.sections.state(key), self.desired.get(&key)) else {
+            return 0;
+        };
+        let leaving: BTreeSet<RealServerKey> = self.owned.leaving(key).collect();
+        let is_beside =
+            |server: &RealServerKey| !state.roles.contains_key(server) && !leaving.contains(server);
+        let beside = wanted.servers.iter().filter(|(it, _)| is_beside(it));
+        beside
+            .filter(|&(&server, &wish)| self.takes_clients((key, server), wish))
+            .count()
+    }
+
     /// Whether the kernel's table serves the clients of a section as is wanted, as far as is known.
     pub(crate) fn in_table(&self, key: VirtualServiceKey) -> InTable {
         let in_table = self.sections.in_table(key, self.desired.get(&key));

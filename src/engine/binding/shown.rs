@@ -156,6 +156,7 @@ impl Bindings {
             by: state.by,
             kept: kept.filter(|it| **it == ServerRole::Kept).count(),
             fallback_serves,
+            beside: self.beside(section.key),
         }
     }
 

@@ -222,6 +222,7 @@ impl Bindings {
             of: section.as_ref().map_or(0, |section| section.declared),
             staying: whole.map_or(0, |section| section.kept),
             serving: whole.map_or(0, |section| section.serving),
+            beside: self.beside(key),
         }
     }
 

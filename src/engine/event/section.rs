@@ -41,6 +41,8 @@ pub enum Trouble {
 
 const ZERO: &str = "weight 0 by their checks or in the file";
 
+const ALL_FAILED: &str = "each failed or was taken out";
+
 /// How many of a section's real servers are kept from its clients without having failed, and how
 /// many take clients all the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +61,8 @@ pub struct KeptOut {
     pub staying: usize,
     /// These serve, and nobody withdraws them.
     pub serving: usize,
+    /// So many that only `lvs.alert` lines name take clients beside them.
+    pub beside: usize,
 }
 
 impl KeptOut {
@@ -72,6 +76,7 @@ impl KeptOut {
             of,
             staying: _,
             serving: _,
+            beside: _,
         } = self;
         let failed = of.saturating_sub(count + zero + addressless + unheard);
         let others = match (unheard, failed) {
@@ -130,6 +135,14 @@ impl KeptOut {
         }
     }
 
+    /// What tells its own real servers from those that `lvs.alert` lines name beside them.
+    const fn of_its_own(self) -> &'static str {
+        match self.beside {
+            0 => "",
+            _ => " of its section",
+        }
+    }
+
     fn by_operators(self) -> Option<String> {
         let Self { count, of, .. } = self;
         (count > 0).then(|| format!("operators keep {count} of {of} from their clients"))
@@ -170,13 +183,14 @@ impl Trouble {
         format!("{key} {}", self.word())
     }
 
-    /// The trouble of a virtual service that is served so.
-    pub(crate) const fn of(served: ServedBy) -> Option<Self> {
-        match served {
-            ServedBy::Servers | ServedBy::NobodyYet => None,
-            ServedBy::TooFew => Some(Self::TooFew),
-            ServedBy::Fallback => Some(Self::Fallback),
-            ServedBy::Nobody => Some(Self::NoServer),
+    /// The trouble of a virtual service that is served so, beside so many that only `lvs.alert`
+    /// lines name: while one of these takes clients, it is not that nothing serves.
+    pub(crate) const fn of(served: ServedBy, beside: usize) -> Option<Self> {
+        match (served, beside) {
+            (ServedBy::Servers | ServedBy::NobodyYet, _) => None,
+            (ServedBy::Nobody, 0) => Some(Self::NoServer),
+            (ServedBy::TooFew | ServedBy::Nobody, _) => Some(Self::TooFew),
+            (ServedBy::Fallback, _) => Some(Self::Fallback),
         }
     }
 
@@ -203,14 +217,19 @@ impl Trouble {
                 let host = section.fallback.as_ref();
                 let host =
                     host.map_or_else(String::new, |it| format!(" {}", it.host.with_port(it.port)));
+                let own = kept_out.of_its_own();
+                let beside = match kept_out.beside {
+                    0 => String::new(),
+                    beside => format!(" beside {beside} that lvs.alert lines name"),
+                };
                 match kept_out.and_the_others() {
                     None => format!(
-                        "virtual service {key} has no healthy real server: the fallback{host} \
-                         {serves}{but}"
+                        "virtual service {key} has no healthy real server{own}: the \
+                         fallback{host} {serves}{beside}{but}"
                     ),
                     Some(wished) => format!(
-                        "virtual service {key} has no real server that serves: {wished}; the \
-                         fallback{host} {serves}{but}"
+                        "virtual service {key} has no real server{own} that serves: {wished}; the \
+                         fallback{host} {serves}{beside}{but}"
                     ),
                 }
             }
@@ -223,15 +242,16 @@ impl Trouble {
         }
     }
 
-    /// What a person is told when it is over, and the section is served so then, by so many that
-    /// are healthy. What may be worse now is an alarm of its own. The table follows behind it, so
-    /// that these words are of what is decided only.
+    /// What a person is told when it is over, and the section is served so then. What may be worse
+    /// now is an alarm of its own. The table follows behind it, so that these words are of what is
+    /// decided only.
     pub(crate) fn over(
         self,
         key: VirtualServiceKey,
         served: Option<ServedBy>,
-        serving: usize,
+        kept_out: KeptOut,
     ) -> String {
+        let (serving, own) = (kept_out.serving, kept_out.of_its_own());
         let has_healthy = match served {
             Some(ServedBy::Fallback | ServedBy::Nobody) => false,
             Some(ServedBy::TooFew) => serving > 0,
@@ -239,7 +259,7 @@ impl Trouble {
         };
         let now = match (self, has_healthy) {
             (Self::TooFew, true) => "has enough healthy real servers again",
-            (Self::TooFew, false) => "has no real server left that serves",
+            (Self::TooFew, false) => &format!("has no real server{own} left that serves"),
             (Self::Fallback, true) => "needs its fallback no more",
             (Self::Fallback, false) => "is to be served by its fallback no more",
             (Self::NoServer, false) if served == Some(ServedBy::TooFew) => {
@@ -266,22 +286,44 @@ fn too_few(section: &DeclaredService, kept_out: KeptOut, is_so: bool, but: &str)
     };
     let wished = kept_out.by_operators();
     let wished = wished.map_or_else(String::new, |it| format!(" ({it})"));
+    let own = kept_out.of_its_own();
     match (kept_out.staying, kept_out.zero) {
+        (0, _) if kept_out.serving == 0 && kept_out.beside > 0 => {
+            others_serve(key, kept_out, is_so, but)
+        }
         (0, _) => format!(
-            "virtual service {key} {has} fewer real servers that take clients than min_live \
+            "virtual service {key} {has} fewer real servers{own} that take clients than min_live \
              {least}{}{but}",
             kept_out.reasons()
         ),
         (_, 0) => format!(
-            "virtual service {key} has fewer healthy real servers than min_live \
+            "virtual service {key} has fewer healthy real servers{own} than min_live \
              {least}{wished}: the last ones that failed {stay}{but}"
         ),
         (_, zero) => format!(
-            "virtual service {key} has fewer real servers that take clients than min_live \
+            "virtual service {key} has fewer real servers{own} that take clients than min_live \
              {least}{wished}, {zero} have {ZERO}: first those with weight 0 by their checks {stay} \
              with their own weight, then the last ones that failed{but}"
         ),
     }
+}
+
+/// What a person is told where only those serve that `lvs.alert` lines name; `but` is what stands
+/// behind it.
+fn others_serve(key: VirtualServiceKey, kept_out: KeptOut, is_so: bool, but: &str) -> String {
+    let beside = kept_out.beside;
+    let (has, serve) = match (is_so, beside) {
+        (true, 1) => ("has", "serves"),
+        (true, _) => ("has", "serve"),
+        (false, 1) => ("is wanted to have", "is wanted to serve"),
+        (false, _) => ("is wanted to have", "are wanted to serve"),
+    };
+    let why = kept_out.and_the_others();
+    let why = why.as_deref().unwrap_or(ALL_FAILED);
+    format!(
+        "virtual service {key} {has} no real server of its section that serves, {why}: only \
+         {beside} that lvs.alert lines name {serve}{but}"
+    )
 }
 
 /// What a person is told where nobody serves; `but` is what stands behind it.
@@ -296,7 +338,7 @@ fn nobody_serves(key: VirtualServiceKey, kept_out: KeptOut, is_so: bool, but: &s
         (true, Some(_)) => "has no real server that serves",
         (false, _) => "is wanted to have no real server that serves",
     };
-    let why = others.as_deref().unwrap_or("each failed or was taken out");
+    let why = others.as_deref().unwrap_or(ALL_FAILED);
     format!("virtual service {key} {serves} and nothing in their place, {why}{refused}")
 }
 

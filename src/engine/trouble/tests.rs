@@ -32,6 +32,7 @@ use crate::time::{Mono, Wall};
 
 use super::{ServedBy, servers, young};
 
+mod beside;
 mod wished;
 
 const VS: &str = "10.0.0.3:80/tcp";

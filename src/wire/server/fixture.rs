@@ -38,6 +38,7 @@ pub(crate) fn section() -> SectionRow {
         min_live: 1,
         kept: 0,
         fallback_serves: false,
+        beside: 0,
         served_by: None,
         fallback: None,
         missing: ServersRow::default(),

@@ -35,6 +35,9 @@ pub struct SectionRow {
     /// Whether the fallback is to take clients.
     #[serde(default)]
     pub fallback_serves: bool,
+    /// Real servers that only `lvs.alert` lines name and that are to take clients.
+    #[serde(default)]
+    pub beside: usize,
     /// Who serves its clients; none while that is not known.
     pub served_by: Option<ServedRow>,
     /// The fallback as `HOST:PORT`; none where there is none.
@@ -196,6 +199,7 @@ pub(super) fn row(
         min_live: whole.min_live,
         kept: whole.kept,
         fallback_serves: whole.fallback_serves,
+        beside: whole.beside,
         served_by: whole.by.map(served),
         fallback: fallback.map(|it| it.host.with_port(it.port)),
     })

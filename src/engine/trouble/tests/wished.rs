@@ -30,7 +30,7 @@ impl Director {
         said(&actions)
     }
 
-    fn says_when_enabled(&mut self, server: &str) -> Vec<String> {
+    pub(super) fn says_when_enabled(&mut self, server: &str) -> Vec<String> {
         let aim = Aim {
             server: RealServerName(server.to_owned()),
             within: None,
@@ -49,7 +49,7 @@ impl Director {
 }
 
 /// The news of sections, without the time that a trouble went on.
-fn said(actions: &[Action]) -> Vec<String> {
+pub(super) fn said(actions: &[Action]) -> Vec<String> {
     let text = |action: &Action| {
         let Action::Note(Note::Section { news, .. }) = action else {
             return None;
