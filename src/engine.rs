@@ -76,6 +76,7 @@ pub mod recent;
 mod records;
 mod reload;
 mod report;
+mod resting;
 pub mod said;
 pub mod saved;
 pub(crate) mod schedule;
@@ -385,13 +386,11 @@ impl Engine {
                 waiting,
             }));
         }
-        if self
-            .bindings
-            .next_deadline()
-            .is_some_and(|at| at <= now.mono)
-        {
+        let due = self.bindings.next_deadline();
+        if due.is_some_and(|at| at <= now.mono) {
             actions.extend(self.bindings.deadline(now));
         }
+        self.note_resting(now, actions);
     }
 
     /// The slot of a service has come (docs/mon.md, "Scheduling"): it runs or waits for

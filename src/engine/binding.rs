@@ -58,6 +58,7 @@ mod notes;
 mod owned;
 mod ready;
 mod reported;
+mod resting;
 mod shared;
 mod shown;
 mod staying;
@@ -91,6 +92,7 @@ use latch::Latches;
 use notes::left_out_note;
 use owned::Owned;
 pub(crate) use reported::Ruling;
+pub(crate) use resting::Resting;
 
 /// How long a service without an interval is waited for before servers are decided without it.
 const NEVER_POLLED_WAIT: Duration = Duration::from_secs(60);
@@ -112,6 +114,7 @@ pub(crate) struct Bindings {
     timers: BTreeSet<(Mono, ServiceId)>,
     latches: Latches,
     addresses: Addresses,
+    resting: Resting,
     owned: Owned,
     manual: Manual,
     /// What a person has been told to mend, since all was well with the word last.
@@ -152,6 +155,7 @@ impl Bindings {
             timers: BTreeSet::new(),
             latches: Latches::default(),
             addresses: Addresses::default(),
+            resting: Resting::new(),
             owned: Owned::restore(saved),
             manual,
             told: BTreeMap::new(),

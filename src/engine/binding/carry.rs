@@ -97,6 +97,8 @@ impl Bindings {
         let found_in = self.found_in();
         let old_model = std::mem::replace(&mut self.model, Arc::clone(model));
         let old_judges = std::mem::take(&mut self.judges);
+        // Under numbers of before; who rests is asked behind every event.
+        self.resting.clear();
         let old_latches = std::mem::take(&mut self.latches);
         let names = model.service_names();
         let was_latching = latching_before(&old_model, &names);

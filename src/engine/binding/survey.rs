@@ -80,6 +80,7 @@ impl Bindings {
             let former = || self.care_for_former(host, key.family());
             let service = |id| self.service_name(id);
             let problem = self.addresses.problem(host, key.family(), service, former);
+            let problem = problem.or_else(|| self.waits_for_resting(host, key.family()));
             problem.or_else(|| self.unheeded(key, host))
         });
         let address = self.addresses.current(host, key.family());
