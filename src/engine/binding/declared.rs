@@ -257,7 +257,7 @@ impl Bindings {
             server.given = self.given(section, declared);
             servers.push(server);
         }
-        let (nobody, state) = (BTreeSet::new(), self.sections.state(key));
+        let state = self.sections.state(key);
         let wished = |server| self.manual.effect((key, server));
         let facts = Facts {
             section,
@@ -274,7 +274,7 @@ impl Bindings {
             has_returned: self.owned.has_returned(key),
             is_absent: !survey.withdrawn_by.is_empty(),
             found: state.map(|it| it.found).unwrap_or_default(),
-            put_in: state.map_or(&nobody, |it| &it.put_in),
+            put_in: &self.put_in(section, places),
             kernel: self.sections.kernel(key),
         };
         let wanted = wanted(&facts, self.now);

@@ -1,8 +1,12 @@
-//! How is the table left when the daemon ends (`on_exit`)?
+//! How is the table left when the daemon ends (`on_exit`), and who comes back from that when the
+//! next one starts?
+
+use std::collections::BTreeSet;
 
 use crate::engine::binding::Bindings;
-use crate::lvs::{Desired, ServerWish, ServiceWish, Weight};
-use crate::model::OnExit;
+use crate::engine::desired::Places;
+use crate::lvs::{Desired, RealServerKey, ServerWish, ServiceWish, Weight};
+use crate::model::{DeclaredService, OnExit};
 
 impl Bindings {
     /// The table as it should be left when the daemon ends; none where that changes nothing. What
@@ -31,5 +35,38 @@ impl Bindings {
             }
         }
         is_changed.then_some(last)
+    }
+
+    /// The real servers of a section that are in until their first verdict.
+    pub(super) fn put_in(
+        &self,
+        section: &DeclaredService,
+        places: &Places,
+    ) -> BTreeSet<RealServerKey> {
+        let state = self.sections.state(section.key);
+        let put_in = state.map(|it| it.put_in.clone());
+        let mut put_in = put_in.unwrap_or_default();
+        put_in.extend(self.back_from_exit(section, places));
+        put_in
+    }
+
+    /// Those whom our own exit left with weight 0, and of whom nobody can say how they are: no name
+    /// server says where their names lead, which programs look up themselves. They served before
+    /// it, and come back, as what stays for a name does.
+    fn back_from_exit(&self, section: &DeclaredService, places: &Places) -> Vec<RealServerKey> {
+        let key = section.key;
+        let left = self.sections.state(key).map(|it| &it.left_at_zero);
+        let Some(left) = left.filter(|it| !it.is_empty() && section.on_exit == OnExit::Quiesce)
+        else {
+            return Vec::new();
+        };
+        let servers = places.servers.iter();
+        let servers = servers.filter_map(|it| Some((&it.word.0, it.server?)));
+        let back = servers.filter(|(host, server)| {
+            left.contains(server)
+                && self.owned.has_served(key, *server)
+                && self.unheeded(key, host).is_some()
+        });
+        back.map(|(_, server)| server).collect()
     }
 }

@@ -397,11 +397,11 @@ impl Owned {
         }
     }
 
-    /// Whether the last that is known of a real server is that it failed.
-    pub(super) fn has_failed(&self, key: VirtualServiceKey, server: RealServerKey) -> bool {
+    /// With what a real server serves, as far as is known.
+    pub(super) fn usual(&self, key: VirtualServiceKey, server: RealServerKey) -> Usual {
         let service = self.services.get(&key);
         let ownership = service.and_then(|service| service.servers.get(&server));
-        ownership.is_some_and(|it| it.usual() == Usual::Failed)
+        ownership.map(Ownership::usual).unwrap_or_default()
     }
 
     /// Nobody knows any more of those of the file that failed that they did.

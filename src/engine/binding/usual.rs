@@ -6,9 +6,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::binding::Bindings;
+use crate::engine::binding::owned::Owned;
 use crate::engine::event::Action;
 use crate::engine::section::wanted::{Health, Server, ServerRole, Wanted};
-use crate::lvs::{RealServer, VirtualServiceKey, Weight};
+use crate::lvs::{RealServer, RealServerKey, VirtualServiceKey, Weight};
 
 /// With what it serves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +59,21 @@ impl Usual {
         match self {
             Self::Server(settings) | Self::Fallback(settings) => Some(settings),
             Self::Unknown | Self::Failed => None,
+        }
+    }
+}
+
+impl Owned {
+    /// Whether the last that is known of a real server is that it failed.
+    pub(super) fn has_failed(&self, key: VirtualServiceKey, server: RealServerKey) -> bool {
+        self.usual(key, server) == Usual::Failed
+    }
+
+    /// Whether it is that it served, as a real server of the file and with a weight.
+    pub(super) fn has_served(&self, key: VirtualServiceKey, server: RealServerKey) -> bool {
+        match self.usual(key, server) {
+            Usual::Server(settings) => settings.weight > Weight(0),
+            Usual::Fallback(_) | Usual::Unknown | Usual::Failed => false,
         }
     }
 }

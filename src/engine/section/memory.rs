@@ -141,6 +141,9 @@ pub(crate) struct SectionState {
     /// Those that are in without a verdict: put in since nobody else was, or back in their place
     /// after others took them out.
     pub(crate) put_in: BTreeSet<RealServerKey>,
+    /// Those that the first look found with weight 0, as all of ours, and that are as found since:
+    /// our own exit may have left them so.
+    pub(crate) left_at_zero: BTreeSet<RealServerKey>,
     due: Option<Mono>,
     /// Who serves; none while that is unknown.
     pub(crate) by: Option<ServedBy>,
@@ -449,6 +452,8 @@ impl Sections {
         let untested = roles.iter();
         let untested = untested.filter(|(_, role)| **role == ServerRole::InUntested);
         state.put_in.extend(untested.map(|(&server, _)| server));
+        let is_as_found = |it: &RealServerKey| roles.get(it) == Some(&ServerRole::AsFound);
+        state.left_at_zero.retain(is_as_found);
         state.found = wanted.found;
         state.due = wanted.due;
         state.by = wanted.by;

@@ -223,6 +223,10 @@ impl Sections {
             } else if let Found::Empty { .. } = state.found {
                 continue;
             } else {
+                let entry = table.get(&key).into_iter();
+                let servers = entry.flat_map(|entry| &entry.servers);
+                let at_zero = servers.filter(|(_, found)| found.weight == Weight(0));
+                state.left_at_zero = at_zero.map(|(&server, _)| server).collect();
                 Found::Empty { since: now.mono }
             };
             state.found = found;

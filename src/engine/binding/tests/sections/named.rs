@@ -1,6 +1,7 @@
 //! Stories of sections with names that have no address yet: what serves may be theirs (D7, D8).
 
 use super::*;
+use crate::engine::event::{AnswerAge, ManualWish};
 use crate::engine::section::giving::Giving;
 
 /// A director that starts with this kernel and with names in place of addresses.
@@ -254,4 +255,90 @@ fn a_weight_that_is_first_given_at_a_changed_address_is_kept_as_one_of_an_earlie
         .tally
         .given(key, web, &Part::Host(w1));
     assert!(matches!(giving, Some(Giving::Gave { .. })), "{giving:?}");
+}
+
+const THREE: [(&str, u32); 3] = [("10.1.0.1", 5), ("10.1.0.2", 5), ("10.1.0.3", 5)];
+
+impl Story {
+    /// No name server answers: the names keep their addresses.
+    fn keeps_names(&mut self) {
+        let answers = [("w1", "10.1.0.1"), ("w2", "10.1.0.2")];
+        let answers = answers.map(|(name, address)| Resolved {
+            age: AnswerAge::Kept,
+            ..Resolved::fresh(HostName::new(name), Ok(vec![address.parse().unwrap()]))
+        });
+        let actions = self.farm().bindings.resolved(&answers);
+        self.farm().perform(actions);
+    }
+
+    /// Ends, and begins again with this kernel, or where there is none with what our own exit left.
+    fn begins_again(&mut self, options: &str, kernel: Option<Table>) {
+        match kernel {
+            Some(kernel) => self.kernel = kernel,
+            None => self.exits(),
+        }
+        let lines = lines("w1,w2,10.1.0.3", options);
+        let farm = self.farm.take().unwrap();
+        self.farm = Some(farm.restarted(&lines.each_ref().map(String::as_str)));
+    }
+}
+
+/// A director of two names and an address, whose servers are all good.
+fn of_three(options: &str) -> Story {
+    let lines = lines("w1,w2,10.1.0.3", options);
+    let mut story = of_lines(&lines.each_ref().map(String::as_str), kernel(&THREE));
+    story.farm().resolves("w1", "10.1.0.1");
+    story.farm().resolves("w2", "10.1.0.2");
+    story.succeeds("1=5 2=5 3=5");
+    story
+}
+
+#[test]
+fn what_our_own_exit_left_at_weight_0_comes_back_while_nobody_says_where_its_name_leads() {
+    let options = "exit-quiesce";
+    for is_seen_first in [true, false] {
+        let mut story = of_three(options);
+        story.begins_again(options, None);
+        if is_seen_first {
+            story.settles("1=0 2=0 3=0");
+        }
+        story.keeps_names();
+        // This one is judged at once.
+        story.settles("1=5 2=5 3=0");
+        story.waits(60.0, "1=5 2=5 3=0");
+        story.begins_again(options, None);
+        story.keeps_names();
+        story.settles("1=5 2=5 3=0");
+        story.succeeds("1=5 2=5 3=5");
+    }
+}
+
+#[test]
+fn only_what_served_before_our_own_exit_comes_back_unjudged() {
+    // One had failed.
+    let options = "exit-quiesce quiesce";
+    let mut story = of_three(options);
+    story.farm().fails("web/http", "w2");
+    story.settles("1=5 2=0 3=5");
+    story.begins_again(options, None);
+    story.keeps_names();
+    story.settles("1=5 2=0 3=0");
+    // An operator had taken one away.
+    let mut story = of_three("exit-quiesce");
+    story.insists("10.1.0.2", ManualWish::Quiesce, "1=5 2=0 3=5");
+    story.begins_again("exit-quiesce", None);
+    story.keeps_names();
+    story.settles("1=5 2=0 3=0");
+    // Somebody gave it weight 0, beside others or where our exit leaves all as they are.
+    let beside = [("10.1.0.1", 0), ("10.1.0.2", 0), ("10.1.0.3", 5)];
+    let alone = [("10.1.0.1", 0), ("10.1.0.2", 0), ("10.1.0.3", 0)];
+    for (options, found, expected) in [
+        ("exit-quiesce", beside, "1=0 2=0 3=5"),
+        ("", alone, "1=0 2=0 3=0"),
+    ] {
+        let mut story = of_three(options);
+        story.begins_again(options, Some(kernel(&found)));
+        story.keeps_names();
+        story.settles(expected);
+    }
 }
