@@ -69,13 +69,18 @@ impl Latest {
         word.is_some_and(|word| began.run.is_some_and(|run| run < word.run))
     }
 
-    /// Whether a check of a single host found it down, of which this run does not know.
-    fn is_unknown_to(&self, run: RunId, id: ServiceId, results: &[HostResult]) -> bool {
-        let mut results = results.iter().filter(|it| !is_down(it.verdict));
-        results.any(|it| {
+    /// The verdicts of this run on hosts that a check of a single one found down since.
+    fn overtaken<'a>(
+        &'a self,
+        run: RunId,
+        id: ServiceId,
+        results: &'a [HostResult],
+    ) -> impl Iterator<Item = HostVerdict> + 'a {
+        let is_overtaken = move |it: &&HostResult| {
             let word = self.0.get(&(id, it.host.clone()));
             word.is_some_and(|word| word.run > run && word.is_bad)
-        })
+        };
+        results.iter().filter(is_overtaken).map(|it| it.verdict)
     }
 
     /// Of the services under their new numbers, none where one is gone.
@@ -267,13 +272,16 @@ impl Engine {
     }
 
     /// A check is over: of those hosts whose connection had ended it has the latest word; whether
-    /// one of a single host knows better.
+    /// another one is to follow at once, since one of a single host knows better. Where both found
+    /// it down the sections know; `lvs.alert` lines hear checks of the whole service alone.
     pub(super) fn is_overtaken(&mut self, going: &Going, report: &Report) -> bool {
         if going.purpose == Purpose::Trip {
             self.latest.add(going.run, going, &report.hosts);
         }
-        self.latest
-            .is_unknown_to(going.run, going.service, &report.hosts)
+        let id = going.service;
+        let mut overtaken = self.latest.overtaken(going.run, id, &report.hosts);
+        let is_by_lines = self.bindings.is_bound_by_lines(id);
+        overtaken.any(|verdict| is_by_lines || !is_down(verdict))
     }
 
     /// The hosts of which a report has the latest word.

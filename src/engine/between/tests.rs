@@ -94,13 +94,17 @@ impl Play {
     }
 
     fn of_section_with(hosts: &[&str], fall: u32) -> Self {
+        let mut play = Self::new(Self::model_of_section(hosts, fall));
+        play.look();
+        play
+    }
+
+    fn model_of_section(hosts: &[&str], fall: u32) -> Model {
         let mut model = fixture::model_of(vec![wired()], hosts);
         let mut section = section(hosts);
         section.counts.fall = NonZeroU32::new(fall).unwrap();
         model.virtual_services.push(section);
-        let mut play = Self::new(model);
-        play.look();
-        play
+        model
     }
 
     /// A look for what is wanted, at a table that is empty.

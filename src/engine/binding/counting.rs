@@ -18,6 +18,12 @@ impl Bindings {
         judge.is_some_and(|judge| !judge.sections.is_empty())
     }
 
+    /// Whether `lvs.alert` lines bind the service.
+    pub(crate) fn is_bound_by_lines(&self, service: ServiceId) -> bool {
+        let judge = self.judges.get(&service);
+        judge.is_some_and(|judge| !judge.bindings.is_empty())
+    }
+
     /// The check that a service owes the sections before its next slot; none while no count of
     /// failures is running.
     pub(crate) fn wants_recheck(&self, service: ServiceId) -> Option<Recheck> {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::event::{RunId, Target, Tell, Wish};
+use crate::model::{Binding, BoundServers, Creation, Ends, Withdraws};
 
 impl Play {
     /// The run that goes on is over with a host; the connections that come of it.
@@ -254,6 +255,37 @@ fn a_host_that_dies_under_its_own_check_is_looked_at_before_the_run_ends() {
         play.end(&[TWO[0]]);
         assert_eq!(play.is_in(TWO[0]), count < 3, "{count}");
     }
+}
+
+/// The check of the single host is told to the section alone.
+#[test]
+fn lines_hear_at_once_of_a_host_that_dies_under_its_own_check() {
+    let mut model = Play::model_of_section(&TWO, 1);
+    model.bindings = vec![Binding {
+        service: ServiceId(0),
+        virtual_service: "10.0.0.4:80/tcp".parse().unwrap(),
+        real: BoundServers::EachHost { port: 80 },
+        forwarding: Forwarding::Dr,
+        weight: Weight(1),
+        creation: Creation::ByOthers,
+        withdraws: Withdraws::RealServer,
+        ends: Ends::WithSuccess,
+    }];
+    let mut play = Play::new(model);
+    play.look();
+    play.check(&[]);
+    going(&mut play);
+    play.checked(TWO[0], REFUSED);
+    assert_eq!(play.beside(), [TWO[0]]);
+    play.end_beside(REFUSED);
+    play.end_as(&[(TWO[0], REFUSED), (TWO[1], UP)]);
+    let ended = play.now.mono;
+    let (began, purpose, _) = going(&mut play);
+    assert_eq!(
+        (began, purpose),
+        (ended, Purpose::Slot),
+        "not a minute later"
+    );
 }
 
 #[test]
