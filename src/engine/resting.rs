@@ -1,5 +1,5 @@
-//! Why does a service rest that a name with another address waits for (D8)? In words behind its
-//! name.
+//! Why does a service rest that a name with another address waits for (D8), or a real server that
+//! our own exit left with weight 0? In words behind its name.
 //!
 //! Not here: what follows for the name ([`crate::engine::binding`]), and all that keeps a check
 //! from beginning for whoever asks ([`crate::engine::held_up`]).
@@ -14,9 +14,9 @@ use crate::period::Period;
 use crate::time::{Now, Wall};
 
 impl Engine {
-    /// Tells the bindings which services rest that changed addresses wait for.
+    /// Tells the bindings which services rest that something waits for.
     pub(super) fn note_resting(&mut self, now: Now, actions: &mut Vec<Action>) {
-        let awaited = self.bindings.awaited_elsewhere().into_iter();
+        let awaited = self.bindings.who_may_rest().into_iter();
         let resting: Resting = awaited
             .filter_map(|id| Some((id, self.rests(now, id)?)))
             .collect();

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::engine::binding::Bindings;
 use crate::engine::desired::Places;
 use crate::lvs::{Desired, RealServerKey, ServerWish, ServiceWish, Weight};
-use crate::model::{DeclaredService, OnExit};
+use crate::model::{DeclaredJudge, DeclaredService, OnExit};
 
 impl Bindings {
     /// The table as it should be left when the daemon ends; none where that changes nothing. What
@@ -51,8 +51,8 @@ impl Bindings {
     }
 
     /// Those whom our own exit left with weight 0, and of whom nobody can say how they are: no name
-    /// server says where their names lead, which programs look up themselves. They served before
-    /// it, and come back, as what stays for a name does.
+    /// server says where their names lead, which programs look up themselves, or a service that
+    /// judges them rests. They served before it, and come back, as what stays for a name does.
     fn back_from_exit(&self, section: &DeclaredService, places: &Places) -> Vec<RealServerKey> {
         let key = section.key;
         let left = self.sections.state(key).map(|it| &it.left_at_zero);
@@ -60,12 +60,13 @@ impl Bindings {
         else {
             return Vec::new();
         };
-        let servers = places.servers.iter();
-        let servers = servers.filter_map(|it| Some((&it.word.0, it.server?)));
-        let back = servers.filter(|(host, server)| {
+        let rests = |it: &DeclaredJudge| self.resting.contains_key(&it.service);
+        let servers = section.servers.iter().zip(&places.servers);
+        let servers = servers.filter_map(|(it, place)| Some((it, place.server?)));
+        let back = servers.filter(|(it, server)| {
             left.contains(server)
                 && self.owned.has_served(key, *server)
-                && self.unheeded(key, host).is_some()
+                && (it.judges.iter().any(rests) || self.unheeded(key, &it.host).is_some())
         });
         back.map(|(_, server)| server).collect()
     }

@@ -1,4 +1,5 @@
-//! Which service cannot be asked about the changed address of a name, so that it waits (D8)?
+//! Which service cannot be asked about the changed address of a name, so that it waits (D8)? Or
+//! about a real server that our own exit left with weight 0, so that this does (`exit`)?
 //!
 //! A service whose checks may not begin has no word on the new address. The server at the one of
 //! before is not given up for that: it may serve another virtual service well, and nobody would
@@ -10,18 +11,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::binding::Bindings;
 use crate::engine::event::Action;
 use crate::lvs::{Family, VirtualServiceKey};
-use crate::model::{HostName, ServiceId};
+use crate::model::{DeclaredService, HostName, OnExit, ServiceId};
 
-/// The services that rest while changed addresses wait for them, and why.
+/// The services that rest while something waits for them, and why.
 pub(crate) type Resting = BTreeMap<ServiceId, String>;
 
 impl Bindings {
-    /// The services whose good checks changed addresses wait for.
-    pub(crate) fn awaited_elsewhere(&self) -> BTreeSet<ServiceId> {
+    /// The services of which it counts whether they rest: changed addresses wait for their good
+    /// checks, or real servers that our own exit left with weight 0 for their verdicts.
+    pub(crate) fn who_may_rest(&self) -> BTreeSet<ServiceId> {
         let changing = self.addresses.changing().into_iter();
-        changing
-            .flat_map(|(host, family)| self.awaited_at_next(&host, family))
-            .collect()
+        let elsewhere = changing.flat_map(|(host, family)| self.awaited_at_next(&host, family));
+        let back = self.awaiting_return().flat_map(|section| &section.servers);
+        let back = back.flat_map(|server| &server.judges);
+        elsewhere.chain(back.map(|judge| judge.service)).collect()
+    }
+
+    /// The sections that have real servers which our own exit left with weight 0.
+    fn awaiting_return(&self) -> impl Iterator<Item = &DeclaredService> {
+        let sections = self.model.virtual_services.iter();
+        sections.filter(|it| it.on_exit == OnExit::Quiesce && self.sections.has_left(it.key))
     }
 
     /// These of them rest now; what is said of names that wait for them changes with that.
@@ -31,7 +40,8 @@ impl Bindings {
             self.resting = resting;
             let changing = self.addresses.changing().into_iter();
             let keys = changing.filter_map(|(host, _)| self.by_host.get(&host));
-            let keys: BTreeSet<VirtualServiceKey> = keys.flatten().copied().collect();
+            let back = self.awaiting_return().map(|section| section.key);
+            let keys: BTreeSet<VirtualServiceKey> = keys.flatten().copied().chain(back).collect();
             self.decide(&keys, &mut actions);
         }
         actions

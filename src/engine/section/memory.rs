@@ -296,6 +296,12 @@ impl Sections {
         self.states.get_mut(&key).map(|state| &mut state.shared)
     }
 
+    /// Whether our own exit left real servers of a section with weight 0 that are so still.
+    pub(crate) fn has_left(&self, key: VirtualServiceKey) -> bool {
+        let state = self.state(key);
+        state.is_some_and(|it| !it.left_at_zero.is_empty())
+    }
+
     /// The real servers of a virtual service that the kernel had at the latest look; none where
     /// it has no such virtual service, or none was looked for.
     pub(crate) fn kernel(
