@@ -12,8 +12,10 @@
 //! | which withdrawals does only a person end | `latch` |
 //! | which address has a host word | `addresses` |
 //! | what counts while an address changes | `changing` |
+//! | what counts of a program while nobody says where names lead | `unsure` |
 //! | what was heard of where a name leads meanwhile | `heard` |
 //! | when may a changed address enter | `ready` |
+//! | which service cannot be asked about a changed address, since it rests | `resting` |
 //! | which names may have their changed addresses together | `twins` |
 //! | of which family are the addresses that a service judges | `families` |
 //! | whose word counts about the address of before | `former` |
@@ -25,7 +27,7 @@
 //! | what a verdict changes without a whole survey | `ground` |
 //! | whom an operator means, what a wish does | `wishes` |
 //! | what ends when a person enables a server | `enable` |
-//! | how is the table left when the daemon ends | `exit` |
+//! | how is the table left when the daemon ends, who comes back from that | `exit` |
 //! | what is kept of servers that the file no longer has | `lost` |
 //! | which wishes do both directors of a pair share | `shared` |
 //! | what `virtual` sections add to all of this | `declared` |
@@ -64,6 +66,7 @@ mod shown;
 mod staying;
 mod survey;
 mod twins;
+mod unsure;
 mod usual;
 mod wishes;
 

@@ -133,6 +133,43 @@ impl Bindings {
         }
         twins
     }
+
+    /// The changed address of a name is good and another name of the section has it: what a person
+    /// should mend.
+    pub(super) fn taken(&self, host: &HostName, family: Family) -> Option<String> {
+        let next = self.addresses.next(host, family)?;
+        let current = self.addresses.current(host, family)?;
+        if !self.is_ready(host, family) {
+            return None;
+        }
+        let other = self.taken_by(host, family)?;
+        Some(format!(
+            "{host} has the address {next} now, as {other} has, so they would be one real server: {current} {}; mend the name, or take {host} out of the file",
+            self.care_for_former(host, family).stays()
+        ))
+    }
+
+    /// Another word of the same section that has the address which is next for this one. Who may
+    /// enter says [`Bindings::entering`]; this is for the one who stays.
+    fn taken_by(&self, host: &HostName, family: Family) -> Option<&HostName> {
+        let next = self.addresses.next(host, family)?;
+        let own = self.places_of(host, family);
+        let mut there = self.addresses.words_at(next).filter(|it| *it != host);
+        there.find(|it| !self.places_of(it, family).is_disjoint(&own))
+    }
+
+    /// In which sections of this family a word stands, with which ports.
+    fn places_of(&self, host: &HostName, family: Family) -> BTreeSet<(VirtualServiceKey, u16)> {
+        let servers = self.sections.words.servers(&self.model, host);
+        let servers = servers.map(|(key, it)| (key, it.port));
+        let keys = self.by_host.get(host).into_iter().flatten();
+        let fallbacks = keys.filter_map(|&key| {
+            let fallback = self.sections.section(&self.model, key)?.fallback.as_ref()?;
+            (fallback.host == *host).then_some((key, fallback.port))
+        });
+        let all = servers.chain(fallbacks);
+        all.filter(|(key, _)| key.family() == family).collect()
+    }
 }
 
 impl<'a> Twins<'a> {
