@@ -71,8 +71,8 @@ pub struct OutboxSettings {
     /// What was held for longer, and the other director did not say anything about, counts as
     /// told by it; none: nothing does.
     pub held_most: Option<Duration>,
-    /// Whether there is another director that hears of what was delivered: then that is remembered
-    /// over a restart.
+    /// Whether there is another director that hears of what was delivered. It is remembered, and
+    /// written down, in any case: a reload may bring one in the middle of an outage.
     pub has_peer: bool,
 }
 

@@ -377,6 +377,11 @@ impl Post {
         Renumbered { forgotten, changed }
     }
 
+    /// The events that this director has told, the oldest first, each once for every receiver.
+    pub fn delivered_here(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.here.from(0).map(|it| &it.event)
+    }
+
     /// What is not on the disk yet, for whoever writes it there.
     pub fn unkept(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.unkept).into()

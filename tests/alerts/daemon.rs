@@ -445,7 +445,8 @@ fn a_full_disk_stops_no_mail() {
     std::fs::remove_file(site.join("down")).unwrap();
     let spooled = || {
         let files = std::fs::read_dir(state.join("spool")).ok()?;
-        files.filter_map(Result::ok).next()
+        let mut files = files.filter_map(Result::ok);
+        files.find(|file| file.file_name() != "delivered")
     };
     wait_for(
         "the recovery on the disk that has room again",

@@ -178,7 +178,8 @@ pub(crate) fn spooled_in(state: &Path) -> Vec<String> {
     };
     let mut names: Vec<String> = folder
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| !name.ends_with(".tmp"))
+        // What was told is written down beside the messages.
+        .filter(|name| !name.ends_with(".tmp") && name != "delivered")
         .collect();
     names.sort();
     names

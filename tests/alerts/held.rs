@@ -265,8 +265,11 @@ fn what_is_held_of_an_outage_that_gets_the_peers_number_has_its_event_id() {
         let outbox = start(settings, Speaking::Speaks, Some(says));
         let mut heard = Vec::new();
         while heard.len() < 2 {
-            let one = tokio::time::timeout(LIMIT, reached.recv()).await;
-            heard.push(delivered(one.unwrap()));
+            let one = tokio::time::timeout(LIMIT, reached.recv()).await.unwrap();
+            // The numbers that changed before the restart are said once more.
+            if !matches!(one, Some(Tidings::Renumbered { .. })) {
+                heard.push(delivered(one));
+            }
         }
         heard.sort();
         let expected = [told(&id(4, 2), "boss@b.example"), told(&id(4, 6), &page)];
@@ -385,8 +388,7 @@ fn a_message_whose_file_outlived_its_delivery_is_told_to_the_other_director_and_
             .collect();
         relay.up(&[]);
         assert_eq!(outbox.done(1).await[0].1, DeliveryOutcome::Done);
-        let is_over = || spooled(&state) == ["delivered"];
-        until("the list of what was told alone", is_over).await;
+        until("no message in the spool", || spooled(&state).is_empty()).await;
         drop(outbox);
         // As after a crash before the files were deleted, of a list that lost its end.
         for (name, text) in &files {

@@ -44,6 +44,54 @@ fn what_an_active_told_while_the_link_was_down_is_known_although_it_was_killed()
     assert_eq!((one.told(), two.told()), (1, 1));
 }
 
+/// As a single director is made a pair, in the middle of an outage.
+#[test]
+fn what_a_single_director_told_is_known_to_the_peer_that_it_gets() {
+    let test = "pair: what_a_single_director_told_is_known_to_the_peer_that_it_gets";
+    if !have_relay(test) {
+        return;
+    }
+    for way in [Signal::SIGHUP, Signal::SIGKILL] {
+        let relay = Relay::start(&[]);
+        let world = World::new();
+        let [mut one, mut two] = Director::pair(&world);
+        one.configure_mail(&relay, "");
+        one.start();
+        wait_until("its answer", SOON, || !one.says(&["role"]).is_empty());
+        one.role("master");
+        world.fails();
+        wait_until("the mail", SOON, || relay.mails().len() == 1);
+        // The mail and the program.
+        wait_until("what is written down", SOON, || remembered(&one) == 2);
+        one.configure_mail(&relay, &link(&one, &two));
+        two.configure_mail(&relay, &link(&two, &one));
+        if way == Signal::SIGKILL {
+            one.end(way);
+            one.start();
+        } else {
+            one.signal(way);
+        }
+        two.start();
+        two.wait_for_log(LINKED);
+        two.role("backup");
+        let people_know = || {
+            let journal = one.folder.read("state/journal");
+            journal.contains("\"reached\":\"failure\"")
+        };
+        wait_until("that people know, in the journal", SOON, people_know);
+        two.wait_to_hold(0);
+        one.role("backup");
+        two.role("master");
+        world.recovers();
+        let has_up = || ids(&relay).iter().any(|id| id.contains("/up/"));
+        wait_until("its end", SOON, has_up);
+        wait_until("the program of that", SOON, || two.told() >= 1);
+        let all = ids(&relay);
+        assert_eq!(all.len(), 2, "{way}: {all:?}");
+        assert_eq!((one.told(), two.told()), (1, 1), "{way}");
+    }
+}
+
 /// It has told nothing: the relay was away, and came back when the other one had its place.
 #[test]
 fn a_director_that_starts_as_the_active_one_tells_nothing_that_the_other_one_has_told() {

@@ -244,7 +244,11 @@ impl Courier {
         // The limit that held programs up may have been raised.
         self.programs.hurry();
         self.post.set_terms(settings.terms());
+        let had_peer = self.settings.has_peer;
         self.settings = settings;
+        if self.settings.has_peer && !had_peer {
+            self.got_peer();
+        }
     }
 
     fn hear(&mut self, hearing: Hearing) {

@@ -178,9 +178,8 @@ impl LinkOwner {
                     self.speak();
                 }
                 Some(news) = tidings.recv() => {
-                    if self.settings.address.is_some() {
-                        self.talk.pass_on(clock.now().mono, news);
-                    }
+                    // Also while there is no peer: a reload may bring one.
+                    self.talk.pass_on(clock.now().mono, news);
                     self.speak();
                 }
                 Ok(permit) = delivers.reserve(), if !self.unheard.is_empty() => {

@@ -61,6 +61,12 @@ impl Courier {
         }
     }
 
+    /// There is another director from now on: what was told before counts in what both compare.
+    pub(super) fn got_peer(&mut self) {
+        let told = self.post.delivered_here().cloned().collect();
+        self.people_know(told);
+    }
+
     fn unread(&self, why: &str) {
         tracing::error!(
             spool = %self.settings.spool.display(),
@@ -80,7 +86,7 @@ impl Courier {
             return;
         }
         let entries = self.post.unkept();
-        if entries.is_empty() || !self.settings.has_peer {
+        if entries.is_empty() {
             self.ledger_disk = Disk::Works;
             return;
         }
@@ -102,12 +108,13 @@ impl Courier {
                     tracing::warn!(%spool, %error, why, "cannot clean up the list of what was delivered");
                 }
                 self.ledger_disk = Disk::Works;
-                if was_failing {
+                if was_failing && self.settings.has_peer {
                     tracing::info!(%spool, "what is delivered is written down again");
                 }
             }
             Err(why) => {
-                if !was_failing {
+                // Without another director nothing that anybody is told hangs on it yet.
+                if !was_failing && self.settings.has_peer {
                     tracing::error!(
                         %spool,
                         why,
