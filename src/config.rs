@@ -36,7 +36,7 @@ use crate::config::lines::{Sources, Span};
 use crate::config::programs::{Became, ProgramKind, Programs, Resolution};
 use crate::config::syntax::Item;
 use crate::model::{Globals, Model, MonitorUser};
-use crate::options::{AlertOptions, MonitorOptions};
+use crate::options::{AlertOptions, MonitorOptions, Runs};
 
 /// The records of a configuration, from one file or several, and what was noticed so far.
 #[derive(Debug, Default)]
@@ -55,6 +55,8 @@ pub struct Needs {
     pub monitor_user: Option<String>,
     /// The programs that are named.
     pub programs: BTreeSet<(ProgramKind, String)>,
+    /// What built-in monitors are told to run.
+    pub runs: BTreeSet<Runs>,
 }
 
 impl Needs {
@@ -127,6 +129,7 @@ impl Document {
             ),
             monitor_user: self.monitor_user(),
             programs: check::commands::names(&self.sources, &self.items),
+            runs: check::commands::runs(&self.sources, &self.items),
         }
     }
 

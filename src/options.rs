@@ -20,6 +20,7 @@ pub mod trap;
 pub mod webhook;
 pub(crate) mod words;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use words::{OptionError, OptionErrors};
@@ -133,6 +134,19 @@ impl MonitorOptions {
         self
     }
 
+    /// The program that is run for each host; most run none.
+    #[must_use]
+    pub fn runs(&self) -> Option<Runs> {
+        match self {
+            Self::Misc(options) => Some(Runs::Program(options.program.clone())),
+            Self::Plugin(options) => Some(Runs::Plugin {
+                name: options.command.first()?.clone(),
+                folder: options.folder.clone(),
+            }),
+            Self::Agent(_) | Self::Fping(_) | Self::Ftp(_) | Self::Http(_) | Self::Tcp(_) => None,
+        }
+    }
+
     /// Hosts that the options themselves name, beside those of the group.
     #[must_use]
     pub fn own_hosts(&self) -> &[String] {
@@ -146,6 +160,20 @@ impl MonitorOptions {
             Self::Tcp(options) => &options.hosts,
         }
     }
+}
+
+/// What a built-in monitor is told to run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Runs {
+    /// By `misc.monitor`, the program of this path.
+    Program(PathBuf),
+    /// By `plugin.monitor`, the check plugin of this name.
+    Plugin {
+        /// As written; a path where it has a `/`.
+        name: String,
+        /// `-d`
+        folder: Option<PathBuf>,
+    },
 }
 
 /// The options of a built-in alert.

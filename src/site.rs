@@ -23,6 +23,7 @@ use crate::pair::talk::settings::PeerSettings;
 pub use crate::config::Overrides;
 pub use crate::config::programs::{Became, ProgramKind, Resolution};
 pub use auth::{Access, read_access};
+pub(crate) use programs::find_plugin;
 
 /// What the command line says beside the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::options::Runs;
+
 /// What a name of the file became on this machine (D1).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Resolution {
@@ -39,23 +41,38 @@ pub enum Became {
 
 /// What every name of a file became.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Programs(BTreeMap<(ProgramKind, String), Resolution>);
+pub struct Programs {
+    by_name: BTreeMap<(ProgramKind, String), Resolution>,
+    /// What built-in monitors are told to run and cannot, and why.
+    hindered: BTreeMap<Runs, String>,
+}
 
 impl Programs {
     /// Adds one.
     pub fn insert(&mut self, found: Resolution) {
-        self.0.insert((found.kind, found.name.clone()), found);
+        self.by_name.insert((found.kind, found.name.clone()), found);
+    }
+
+    /// This cannot be run.
+    pub fn hinder(&mut self, runs: Runs, why: String) {
+        self.hindered.insert(runs, why);
+    }
+
+    /// Why this cannot be run; none where nothing is known against it.
+    #[must_use]
+    pub fn hindrance(&self, runs: &Runs) -> Option<&str> {
+        self.hindered.get(runs).map(String::as_str)
     }
 
     /// What the name became; none where nobody looked.
     #[must_use]
     pub fn get(&self, kind: ProgramKind, name: &str) -> Option<&Resolution> {
-        self.0.get(&(kind, name.to_owned()))
+        self.by_name.get(&(kind, name.to_owned()))
     }
 
     /// All, sorted by kind and name.
     #[must_use]
     pub fn into_list(self) -> Vec<Resolution> {
-        self.0.into_values().collect()
+        self.by_name.into_values().collect()
     }
 }

@@ -16,6 +16,7 @@ use crate::engine::event::{Ended, Executable, HostName, HostVerdict, Reason, Rep
 use crate::monitor::Tools;
 use crate::monitor::group::{self, Checked, Finding, Output};
 use crate::options::plugin::PluginOptions;
+use crate::site::find_plugin;
 use crate::time::Readable;
 
 /// Plugins of all checks at once: processes, so fewer than connections.
@@ -24,19 +25,11 @@ pub(super) const PLUGINS_MAX: usize = 100;
 /// Output kept of one plugin, in bytes: as much as Nagios itself takes.
 const TEXT_MAX: usize = 8_192;
 
-/// Where distributions and people put them; the folders of `PATH` come last.
-const FOLDERS: [&str; 4] = [
-    "/usr/lib/nagios/plugins",
-    "/usr/lib64/nagios/plugins",
-    "/usr/libexec/monitoring-plugins",
-    "/usr/local/lib/nagios/plugins",
-];
-
 pub(super) async fn check(options: &PluginOptions, hosts: &[HostName], tools: &Tools) -> Report {
     let watch = Stopwatch::start();
     let hosts = group::hosts(&options.hosts, hosts);
     let name = options.command.first().map_or("", String::as_str);
-    let plugin = find(name, options);
+    let plugin = find_plugin(name, options.folder.as_deref());
     let is_whole = !options.names_host();
     // What stands in the summary and the detail where there is no host.
     let whole = [HostName::new(name.rsplit('/').next().unwrap_or(name))];
@@ -72,26 +65,6 @@ fn worst(exits: impl Iterator<Item = i32>) -> i32 {
         _ => 1,
     };
     exits.max_by_key(rank).unwrap_or(0)
-}
-
-/// The program of that name: as it stands where it has a `/`, else the first in the folders.
-fn find(name: &str, options: &PluginOptions) -> Result<PathBuf, String> {
-    if name.contains('/') {
-        return Ok(PathBuf::from(name));
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let own = options.folder.iter().cloned();
-    let usual = FOLDERS.iter().map(PathBuf::from);
-    let mut files = own
-        .chain(usual)
-        .chain(std::env::split_paths(&path))
-        .map(|folder| folder.join(name));
-    files.find(|file| file.is_file()).ok_or_else(|| {
-        format!(
-            "there is no plugin {name} in {} or PATH; name its folder with -d",
-            FOLDERS.join(", ")
-        )
-    })
 }
 
 async fn probe(
@@ -203,8 +176,6 @@ fn behind_first(said: &str) -> (Vec<&str>, Vec<&str>) {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]
@@ -236,14 +207,5 @@ mod tests {
         ] {
             assert_eq!(worst(exits.iter().copied()), expected, "{exits:?}");
         }
-    }
-
-    #[test]
-    fn a_plugin_with_a_path_is_taken_as_it_stands() {
-        let args = ["./check_x".to_owned()];
-        let options = PluginOptions::parse(&args).unwrap();
-        assert_eq!(find("./check_x", &options).unwrap(), Path::new("./check_x"));
-        let why = find("check_no_such", &options).unwrap_err();
-        assert!(why.contains("-d"), "{why}");
     }
 }

@@ -5,7 +5,8 @@
 //! of that name is. `lvs.alert` and `ipvs.alert` are built in whatever stands in `alertdir`,
 //! because the script the HOWTO puts there loses servers; `external_lvs_alert` gives it back.
 
-use std::fs;
+use std::fs::{self, Metadata};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
@@ -13,10 +14,18 @@ use nix::unistd::{AccessFlags, access};
 use crate::config::Needs;
 use crate::config::programs::{Became, ProgramKind, Programs, Resolution};
 use crate::model::Globals;
-use crate::options::{AlertOptions, MonitorOptions};
+use crate::options::{AlertOptions, MonitorOptions, Runs};
 
 /// The alerts that decide over the table.
 const TABLE_ALERTS: [&str; 2] = ["lvs.alert", "ipvs.alert"];
+
+/// Where distributions and people put check plugins; the folders of `PATH` come last.
+const PLUGIN_FOLDERS: [&str; 4] = [
+    "/usr/lib/nagios/plugins",
+    "/usr/lib64/nagios/plugins",
+    "/usr/libexec/monitoring-plugins",
+    "/usr/local/lib/nagios/plugins",
+];
 
 /// Looks up one program, as if the configuration named it.
 pub(super) fn look_up_one(kind: ProgramKind, name: &str, globals: &Globals) -> Resolution {
@@ -35,7 +44,65 @@ pub(super) fn look_up(needs: &Needs) -> Programs {
     for (kind, name) in &needs.programs {
         programs.insert(look_up_one(*kind, name, &needs.globals));
     }
+    for runs in &needs.runs {
+        if let Some(why) = against_running(runs) {
+            programs.hinder(runs.clone(), why);
+        }
+    }
     programs
+}
+
+/// Why a built-in monitor cannot run this; none where nothing is known against it, as of a folder
+/// into which whoever asks may not look.
+fn against_running(runs: &Runs) -> Option<String> {
+    let found = match runs {
+        Runs::Program(path) => Ok(path.clone()),
+        Runs::Plugin { name, folder } => find_plugin(name, folder.as_deref()),
+    };
+    let path = match found {
+        Ok(path) => path,
+        Err(why) => return Some(why),
+    };
+    match fs::metadata(&path) {
+        Ok(file) => against_executing(&path, &file),
+        Err(error) if error.kind() == ErrorKind::NotFound => Some(no_file(&path)),
+        Err(_) => None,
+    }
+}
+
+/// The check plugin of that name: as it stands where it has a `/`, else the first in the folders.
+pub(crate) fn find_plugin(name: &str, folder: Option<&Path>) -> Result<PathBuf, String> {
+    if name.contains('/') {
+        return Ok(PathBuf::from(name));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let own = folder.map(Path::to_owned).into_iter();
+    let usual = PLUGIN_FOLDERS.iter().map(PathBuf::from);
+    let mut files = own
+        .chain(usual)
+        .chain(std::env::split_paths(&path))
+        .map(|folder| folder.join(name));
+    files.find(|file| file.is_file()).ok_or_else(|| {
+        format!(
+            "there is no plugin {name} in {} or PATH; name its folder with -d",
+            PLUGIN_FOLDERS.join(", ")
+        )
+    })
+}
+
+/// What keeps a thing that is there from being executed.
+fn against_executing(path: &Path, file: &Metadata) -> Option<String> {
+    if !file.is_file() {
+        Some(format!("{} is not a file", path.display()))
+    } else if access(path, AccessFlags::X_OK).is_err() {
+        Some(format!("{} may not be executed", path.display()))
+    } else {
+        None
+    }
+}
+
+fn no_file(path: &Path) -> String {
+    format!("there is no file {}", path.display())
 }
 
 fn resolve(kind: ProgramKind, name: &str, globals: &Globals) -> (Became, String) {
@@ -139,16 +206,30 @@ fn find(name: &str, folders: &[PathBuf]) -> Found {
         let Ok(file) = fs::metadata(&path) else {
             continue;
         };
-        if !file.is_file() {
-            hindrance.get_or_insert(format!("{} is not a file", path.display()));
-        } else if access(&path, AccessFlags::X_OK).is_err() {
-            hindrance.get_or_insert(format!("{} may not be executed", path.display()));
-        } else {
-            return Found::Program(path);
+        match against_executing(&path, &file) {
+            Some(why) => {
+                hindrance.get_or_insert(why);
+            }
+            None => return Found::Program(path),
         }
     }
     if let (Some(path), None) = (absolute, &hindrance) {
-        hindrance = Some(format!("there is no file {}", path.display()));
+        hindrance = Some(no_file(&path));
     }
     Found::Nothing { hindrance }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_with_a_path_is_taken_as_it_stands() {
+        assert_eq!(
+            find_plugin("./check_x", None).unwrap(),
+            Path::new("./check_x")
+        );
+        let why = find_plugin("check_no_such", None).unwrap_err();
+        assert!(why.contains("-d"), "{why}");
+    }
 }

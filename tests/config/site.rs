@@ -511,6 +511,71 @@ fn a_missing_program_is_a_warning_that_says_where_was_looked() {
 }
 
 #[test]
+fn what_a_built_in_is_told_to_run_and_cannot_is_a_warning_at_its_place() {
+    let folder = Folder::new(&[("x.d/there", "#!/bin/sh\n"), ("folder/x", "")]);
+    let path = folder.path().display().to_string();
+    for (line, expected) in [
+        ("plugin.monitor -t 6 -- sh -H %h", ""),
+        ("plugin.monitor -d PATH/x.d there -H %h", ""),
+        ("plugin.monitor PATH/x.d/there", ""),
+        ("misc.monitor -- PATH/x.d/there %h ;;", ""),
+        (
+            "plugin.monitor -t 6 -- check_nosuch -H %h",
+            "plugin.monitor cannot run \"check_nosuch\": there is no plugin check_nosuch in",
+        ),
+        (
+            "plugin.monitor -d PATH/folder x -H %h",
+            "plugin.monitor cannot run \"x\": folder/x may not be executed",
+        ),
+        (
+            "misc.monitor -t 3 -- PATH/x.d/none %h",
+            "misc.monitor cannot run \"x.d/none\": there is no file x.d/none",
+        ),
+        (
+            "misc.monitor PATH/folder %h",
+            "misc.monitor cannot run \"folder\": folder is not a file",
+        ),
+    ] {
+        let line = line.replace("PATH", &path);
+        let text = WATCH.replace("http.monitor", &line);
+        folder.write("mon.cf", text.as_bytes());
+        let found = folder.load().unwrap().warnings;
+        let messages: Vec<String> = found.iter().map(|it| it.to_string()).collect();
+        let messages: Vec<String> = messages
+            .iter()
+            .map(|it| it.replace(&format!("{path}/"), "").replace(&path, ""))
+            .collect();
+        let hit = messages.iter().find(|it| it.contains("cannot run"));
+        match hit {
+            None => assert_eq!(expected, "", "{line}: {messages:?}"),
+            Some(hit) => {
+                assert!(!expected.is_empty(), "{line}: {hit}");
+                assert!(hit.contains(expected), "{line}: {hit}");
+                assert!(hit.contains(", line 6"), "{hit}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_program_that_many_services_run_is_said_once_and_not_where_a_file_wins() {
+    let service = "hostgroup web web1\n\nwatch web\n service a\n  interval 10s\n  monitor \
+                   plugin.monitor -t 6 -- check_nosuch\n service b\n  interval 10s\n  monitor \
+                   plugin.monitor -t 7 -- check_nosuch\n";
+    let folder = Folder::new(&[("mon.cf", service)]);
+    let count = |folder: &Folder| {
+        let messages = folder.messages(&folder.load().unwrap().warnings);
+        messages
+            .iter()
+            .filter(|it| it.contains("check_nosuch"))
+            .count()
+    };
+    assert_eq!(count(&folder), 1);
+    folder.write("mon.d/plugin.monitor", b"#!/bin/sh\n");
+    assert_eq!(count(&folder), 0);
+}
+
+#[test]
 fn a_program_may_be_named_by_its_path() {
     let folder = Folder::new(&[("mon.d/sub/a.monitor", "#!/bin/sh\n")]);
     let path = folder.path().join("mon.d/sub/a.monitor");

@@ -13,7 +13,7 @@ use crate::config::programs::{Became, ProgramKind};
 use crate::config::syntax::{Grammar, Item, Rule, Service, Statement, part_of};
 use crate::config::words::{self, Word};
 use crate::model::{AlertCommand, AlertProgram, ExitRange, MonitorCommand, MonitorProgram};
-use crate::options::{AlertOptions, MonitorOptions, OptionErrors};
+use crate::options::{AlertOptions, MonitorOptions, OptionErrors, Runs};
 
 /// Ends a monitor line to which no hosts are to be appended.
 const NO_HOSTS: &str = ";;";
@@ -31,6 +31,9 @@ const ALERTS: [&str; 6] = [
     "disablealert",
     "redistribute",
 ];
+
+/// Monitors that run programs for each host.
+const RUNNERS: [&str; 2] = ["misc.monitor", "plugin.monitor"];
 
 /// The words of a line.
 struct Command {
@@ -70,6 +73,35 @@ pub(crate) fn names(sources: &Sources, items: &[Item]) -> BTreeSet<(ProgramKind,
             found.insert((kind, first.to_owned()));
         }
     };
+    each_statement(items, &mut take);
+    found
+}
+
+/// All that built-in monitors of the tree are told to run; lines that are wrong name nothing.
+pub(crate) fn runs(sources: &Sources, items: &[Item]) -> BTreeSet<Runs> {
+    let (mut found, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    let mut take = |statement: &Statement| {
+        if sources.text(statement.keyword) != "monitor" {
+            return;
+        }
+        let value = without_host_rule(sources, statement.argument).0;
+        let text = sources.text(value);
+        let name = text.split(is_blank).next().unwrap_or_default();
+        // Of 10,000 services most share their line, and most of them run nothing.
+        if !RUNNERS.contains(&name) || text.len() > COMMAND_MAX || !seen.insert(text) {
+            return;
+        }
+        let words = words::split(text, value).unwrap_or_default();
+        let args: Vec<String> = words.into_iter().skip(1).map(|word| word.text).collect();
+        let options = MonitorOptions::parse(name, &args).and_then(Result::ok);
+        found.extend(options.and_then(|options| options.runs()));
+    };
+    each_statement(items, &mut take);
+    found
+}
+
+/// The statements of sections, services and their periods.
+fn each_statement<'a>(items: &'a [Item], take: &mut impl FnMut(&'a Statement)) {
     let sections = items.iter().filter_map(|item| match item {
         Item::Section(section) => Some(section.statements.as_slice()),
         Item::Watch(_)
@@ -79,7 +111,7 @@ pub(crate) fn names(sources: &Sources, items: &[Item]) -> BTreeSet<(ProgramKind,
         | Item::View(_)
         | Item::Include(_) => None,
     });
-    sections.flatten().for_each(&mut take);
+    sections.flatten().for_each(&mut *take);
     let services = items.iter().flat_map(|item| match item {
         Item::Watch(watch) => watch.services.as_slice(),
         Item::Section(_)
@@ -95,13 +127,12 @@ pub(crate) fn names(sources: &Sources, items: &[Item]) -> BTreeSet<(ProgramKind,
         ..
     } in services
     {
-        statements.iter().for_each(&mut take);
+        statements.iter().for_each(&mut *take);
         periods
             .iter()
             .flat_map(|period| &period.statements)
-            .for_each(&mut take);
+            .for_each(&mut *take);
     }
-    found
 }
 
 /// A monitor line without its `;;`, and whether hosts are appended.
@@ -290,12 +321,52 @@ impl Checker<'_> {
         match self.became(ProgramKind::Monitor, name, spans) {
             Ok(Became::Executable(path)) => Some(MonitorProgram::Executable(path)),
             Ok(Became::BuiltIn) => match MonitorOptions::parse(name, args) {
-                Some(Ok(options)) => Some(MonitorProgram::Native(options)),
+                Some(Ok(options)) => {
+                    self.look_at_run(name, &options, args, spans);
+                    Some(MonitorProgram::Native(options))
+                }
                 Some(Err(errors)) => self.wrong_options(name, &errors, spans),
                 None => Some(MonitorProgram::Missing(format!("{name} is no built-in"))),
             },
             Ok(Became::Missing) => Some(MonitorProgram::Missing(format!("{name} is not there"))),
             Err(why) => Some(MonitorProgram::Missing(why)),
+        }
+    }
+
+    /// Says where the built-in cannot run what the line tells it to, once for each program: until
+    /// it can, nothing is known of any server.
+    fn look_at_run(
+        &mut self,
+        name: &str,
+        options: &MonitorOptions,
+        args: &[String],
+        spans: &[Span],
+    ) {
+        let Some(runs) = options.runs() else {
+            return;
+        };
+        let programs = self.programs;
+        let Some(why) = programs.hindrance(&runs) else {
+            return;
+        };
+        let (word, help) = match &runs {
+            Runs::Program(path) => (
+                path.to_str().unwrap_or_default(),
+                "put it there and make it executable; until then it finds no server bad",
+            ),
+            Runs::Plugin { name, .. } => (
+                name.as_str(),
+                "install it, from the packages monitoring-plugins-*, say; until then it finds no \
+                 server bad",
+            ),
+        };
+        let at = args.iter().position(|arg| arg == word);
+        let Some(&span) = at.and_then(|at| spans.get(at + 1)) else {
+            return;
+        };
+        if self.pool.missing.insert(self.text(span)) {
+            let message = format!("{name} cannot run \"{word}\": {why}");
+            self.report.warn(span, message, help);
         }
     }
 
