@@ -1030,6 +1030,25 @@ fn what_stands_behind_a_statement_of_keepalived_is_said() {
 }
 
 #[test]
+fn what_stands_behind_type_and_name_of_a_dns_check_is_said() {
+    for (line, wanted, expected) in [
+        ("type A name x.y", "-l . -T A ", "type takes one word"),
+        ("name x.y type A", "-l x.y -T SOA ", "name takes one word"),
+    ] {
+        let text = format!(
+            "virtual_server 10.0.0.3 53 {{\n protocol UDP\n real_server 10.0.0.7 53 {{\n  \
+             DNS_CHECK {{ {line} }}\n }}\n}}\n"
+        );
+        let imported = of(Format::Keepalived, &text);
+        assert!(imported.text.contains(wanted), "{}", imported.text);
+        let said = imported.remarks.iter().map(|it| it.text.as_str());
+        let said: Vec<&str> = said.filter(|it| it.contains("one word")).collect();
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].starts_with(expected), "{said:?}");
+    }
+}
+
+#[test]
 fn what_stands_behind_the_value_of_a_statement_of_keepalived_is_said() {
     let text = "virtual_server 10.0.0.3 80 {\n delay_loop 6 lb_algo wrr\n warmup 5\n \
                 real_server 10.0.0.7 80 {\n  TCP_CHECK {\n   connect_timeout 3\n  }\n }\n}\n";

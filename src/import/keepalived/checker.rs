@@ -341,6 +341,10 @@ impl Look<'_> {
     }
 
     fn dns(&self, options: &Options<'_>, limit: Duration, remarks: &mut Remarks) -> Vec<Check> {
+        let own = options.rest.iter();
+        for line in own.filter(|it| matches!(it.name(), "type" | "name")) {
+            swallowed(line, 1, remarks);
+        }
         let own = |name: &str, default: &str| {
             let line = options.rest.iter().rfind(|it| it.name() == name);
             let word = line.and_then(|it| it.word(1)).unwrap_or(default);
