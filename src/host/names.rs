@@ -2,9 +2,9 @@
 //!
 //! A real server has one address of the family of its virtual service (D8): with none it is
 //! left as it is found, with several nobody knows which is meant. Names of a hostgroup that are
-//! only watched, of receivers of `trap.alert` and of `serverbind` and `trapbind` may have any
-//! number, but one at least. Asks the hosts file and name servers, as the daemon does, all names at
-//! once.
+//! only watched, of receivers of `trap.alert`, of `mail_relay`, `serverbind` and `trapbind` may
+//! have any number, but one at least. Asks the hosts file and name servers, as the daemon does, all
+//! names at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -13,9 +13,9 @@ use std::path::Path;
 use tokio::task::JoinSet;
 
 use crate::config::Place;
-use crate::host::{Finding, below};
+use crate::host::{Finding, Mail, below, mail};
 use crate::lvs::{Family, VirtualServiceKey};
-use crate::model::{AlertProgram, Bind, BoundServers, DeclaredServer, HostName, Model};
+use crate::model::{AlertProgram, Bind, BoundServers, DeclaredServer, HostName, MailRelay, Model};
 use crate::names::{NameError, Names, Sources};
 use crate::options::AlertOptions;
 use crate::text::counted;
@@ -50,6 +50,8 @@ enum Beside {
     Watched,
     /// `trap.alert` sends to it.
     Told,
+    /// Mail goes to it.
+    Relay,
     /// The daemon listens there.
     Bound,
 }
@@ -103,7 +105,8 @@ fn uses(model: &Model) -> Uses {
         Bind::Host(host) => Some((HostName::new(host), Beside::Bound)),
         Bind::Loopback | Bind::Everywhere => None,
     });
-    for (host, beside) in watched.chain(told).chain(bound) {
+    let relay = relay(model).map(|it| (HostName::new(it), Beside::Relay));
+    for (host, beside) in watched.chain(told).chain(relay).chain(bound) {
         if is_name(host.as_str()) {
             let known = uses.entry(host).or_default();
             known.beside = known.beside.max(beside);
@@ -133,6 +136,16 @@ fn uses(model: &Model) -> Uses {
         }
     }
     uses
+}
+
+/// The host that takes the mail, where any line sends some.
+fn relay(model: &Model) -> Option<&str> {
+    match (mail(model, &model.globals), &model.globals.mail.relay) {
+        (Mail::Relay(_), MailRelay::Smtp { host, .. } | MailRelay::Smtps { host, .. }) => {
+            Some(host)
+        }
+        _ => None,
+    }
 }
 
 /// To whom `trap.alert` sends.
@@ -278,6 +291,11 @@ fn finding(
                 why,
                 place,
                 format!("trap.alert reaches nobody there: {mend}"),
+            ),
+            Beside::Relay => Finding::warning(
+                why,
+                place,
+                format!("mail_relay names it, and mail waits in the spool: {mend}"),
             ),
             Beside::Bound => {
                 let advice = format!("the daemon does not start without its address: {mend}");

@@ -471,7 +471,8 @@ fn a_name_without_its_one_address_is_named_with_its_line() {
     );
     let text = "hostgroup web www1 www2 six\nhostgroup other gone.invalid gate\n\n\
                 watch web\n    service tcp\n\tmonitor tcp.monitor -p 80\n\
-                \tperiod\n\t    upalert trap.alert gate mon.invalid:99\n\n\
+                \tperiod\n\t    upalert trap.alert gate mon.invalid:99\n\
+                \t    upalert mail.alert ops@lab.example\n\n\
                 watch other\n    service tcp\n\tmonitor tcp.monitor -p 80\n\n\
                 virtual 10.0.0.3:80\n    real web\n    real 192.168.0.7 service none\n    \
                 real LOST.invalid service none\n    \
@@ -481,7 +482,9 @@ fn a_name_without_its_one_address_is_named_with_its_line() {
     let own = machine.0.path().display();
     fs::write(
         &path,
-        format!("alertdir = {own}\ntrapbind = bind.invalid\n{text}"),
+        format!(
+            "alertdir = {own}\ntrapbind = bind.invalid\nmail_relay = smtp://mial.invalid:25\n{text}"
+        ),
     )
     .unwrap();
     let loaded = crate::site::load(&path, &crate::site::LoadOptions::default()).unwrap();
@@ -497,12 +500,12 @@ fn a_name_without_its_one_address_is_named_with_its_line() {
     said(
         "www2 has 2 IPv4 addresses (192.168.0.2, 192.168.0.3)",
         Level::Problem,
-        3,
+        4,
     );
-    said("six has no IPv4 address", Level::Problem, 3);
-    said("cannot resolve \"gone.invalid\"", Level::Warning, 4);
-    said("cannot resolve \"lost.invalid\"", Level::Problem, 19);
-    said("cannot resolve \"fb.invalid\"", Level::Problem, 21);
+    said("six has no IPv4 address", Level::Problem, 4);
+    said("cannot resolve \"gone.invalid\"", Level::Warning, 5);
+    said("cannot resolve \"lost.invalid\"", Level::Problem, 21);
+    said("cannot resolve \"fb.invalid\"", Level::Problem, 23);
     // A list that is cut has the worst.
     assert!(
         findings.iter().map(|it| it.level).is_sorted(),
@@ -514,6 +517,8 @@ fn a_name_without_its_one_address_is_named_with_its_line() {
     };
     let told = found("mon.invalid");
     assert!(told.level == Level::Warning && told.advice.contains("trap.alert"));
+    let relay = found("mial.invalid");
+    assert!(relay.level == Level::Warning && relay.advice.contains("mail_relay"));
     let bound = found("bind.invalid");
     assert!(bound.level == Level::Problem && bound.advice.contains("does not start"));
     let good = findings.iter().filter(|it| it.level == Level::Good);
