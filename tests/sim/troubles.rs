@@ -90,9 +90,14 @@ impl Troubles {
     fn look(&mut self, now: Now, views: &[RealServerView]) {
         let mut present = BTreeSet::new();
         for view in views {
-            let trouble = match view.section.and_then(|section| section.by) {
+            let Some(section) = view.section else {
+                continue;
+            };
+            let trouble = match section.by {
                 Some(ServedBy::TooFew) => Trouble::TooFew,
                 Some(ServedBy::Fallback) => Trouble::Fallback,
+                // The servers of `lvs.alert` lines serve.
+                Some(ServedBy::Nobody) if section.beside > 0 => Trouble::TooFew,
                 Some(ServedBy::Nobody) => Trouble::NoServer,
                 Some(ServedBy::Servers | ServedBy::NobodyYet) | None => continue,
             };
