@@ -87,6 +87,8 @@ pub struct Answer {
     /// Why this is an old answer that is kept because no new one could be had; none for a
     /// fresh one.
     pub kept_because: Option<NameError>,
+    /// Of which family the addresses alone are such old ones, since nobody answers for it.
+    pub kept_family: Option<Family>,
 }
 
 /// Why a name has no address.
@@ -206,6 +208,7 @@ impl Names {
             .or_insert_with(|| Slot::new(now));
         let old = slot.good.get_or_insert_with(|| Good {
             addresses: Vec::new(),
+            kept: None,
             until: now,
         });
         if old.until <= now && !old.addresses.contains(&address) {
@@ -253,6 +256,7 @@ impl Names {
                 addresses: vec![literal],
                 fresh_for: LITERAL_FRESH,
                 kept_because: None,
+                kept_family: None,
             });
         }
         let lead = self.leads.get(host);
@@ -261,6 +265,7 @@ impl Names {
                 addresses: there.clone(),
                 fresh_for: RETRY_AFTER,
                 kept_because: None,
+                kept_family: None,
             });
         }
         let mut answer = self.lookup_all(host, patience).await?;

@@ -183,9 +183,10 @@ pub(super) fn resolved(host: HostName, answer: Answer) -> Resolved {
     let mut addresses = answer.addresses;
     addresses.sort_unstable();
     addresses.dedup();
-    let age = match answer.kept_because {
-        None => AnswerAge::Fresh,
-        Some(_) => AnswerAge::Kept,
+    let age = match (answer.kept_because, answer.kept_family) {
+        (None, None) => AnswerAge::Fresh,
+        (None, Some(family)) => AnswerAge::KeptOf(family),
+        (Some(_), _) => AnswerAge::Kept,
     };
     Resolved {
         host,

@@ -24,7 +24,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::saved::Record;
-use crate::lvs::{Command, Connections, Desired, GivenWeight, Table, VirtualServiceKey};
+use crate::lvs::{Command, Connections, Desired, Family, GivenWeight, Table, VirtualServiceKey};
 use crate::model::Model;
 use crate::time::Readable;
 
@@ -136,6 +136,20 @@ pub enum AnswerAge {
     Fresh,
     /// Nobody does, or not for long: it is what they said before.
     Kept,
+    /// So it is of the addresses of this family.
+    KeptOf(Family),
+}
+
+impl AnswerAge {
+    /// Whether nobody says now where the name leads in this family.
+    #[must_use]
+    pub fn keeps(self, family: Family) -> bool {
+        match self {
+            Self::Fresh => false,
+            Self::Kept => true,
+            Self::KeptOf(kept) => kept == family,
+        }
+    }
 }
 
 /// What a reset does to states and counters.

@@ -27,6 +27,8 @@ pub(super) struct Slot {
 
 pub(super) struct Good {
     pub(super) addresses: Vec<IpAddr>,
+    /// Of which family they are those of before, since nobody answers for it.
+    pub(super) kept: Option<Family>,
     pub(super) until: Mono,
 }
 
@@ -47,6 +49,7 @@ impl Slot {
     pub(super) fn found_in_file(&mut self, addresses: &[IpAddr], now: Mono) -> Answer {
         self.good = Some(Good {
             addresses: addresses.to_vec(),
+            kept: None,
             until: now,
         });
         self.failed = None;
@@ -55,22 +58,26 @@ impl Slot {
             addresses: addresses.to_vec(),
             fresh_for: HOSTS_FRESH,
             kept_because: None,
+            kept_family: None,
         }
     }
 
     /// The answer of the name servers. Of a family that none of them says anything about, what is
     /// known stays, and they are asked again soon. Whether the look-up before had failed.
     pub(super) fn found(&mut self, found: Found, now: Mono) -> bool {
-        let mut addresses = found.addresses;
-        let mut lifetime = found.lifetime;
+        let (mut addresses, mut lifetime) = (found.addresses, found.lifetime);
+        let mut kept = None;
         if let Some(silent) = found.silent {
             let before = self.good.iter().flat_map(|it| &it.addresses);
-            addresses.extend(before.filter(|it| Family::of(**it) == silent));
+            let mut before = before.filter(|it| Family::of(**it) == silent).peekable();
+            kept = before.peek().map(|_| silent);
+            addresses.extend(before);
             addresses.sort_by_key(IpAddr::is_ipv6);
             lifetime = lifetime.min(RETRY_AFTER);
         }
         self.good = Some(Good {
             addresses,
+            kept,
             until: now.after(lifetime),
         });
         self.denials = 0;
@@ -91,6 +98,7 @@ impl Slot {
                 addresses: good.addresses.clone(),
                 fresh_for: good.until.since(now),
                 kept_because: None,
+                kept_family: good.kept,
             }));
         }
         let (error, _) = self.failed.as_ref().filter(|(_, until)| *until > now)?;
@@ -104,6 +112,7 @@ impl Slot {
                 addresses: good.addresses.clone(),
                 fresh_for: RETRY_AFTER,
                 kept_because: Some(error),
+                kept_family: None,
             }),
             None => Err(error),
         }

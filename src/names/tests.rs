@@ -558,6 +558,7 @@ fn of_a_family_that_is_not_answered_what_is_known_stays() {
         }
         let answer = names.lookup_to_its_end("web7.test").await;
         assert_eq!(addresses(&answer), ["10.0.0.7", "fd00::6"]);
+        assert_eq!(answer.unwrap().kept_family, Some(Family::V6));
     });
 }
 

@@ -150,7 +150,7 @@ impl Addresses {
             }
         }
         name.answer = Some(answer.clone());
-        if (name.age, age) == (AnswerAge::Kept, AnswerAge::Fresh) {
+        if name.age != AnswerAge::Fresh && age != name.age {
             name.heard_again = tick;
         }
         name.age = age;
@@ -194,16 +194,17 @@ impl Addresses {
         name.is_some_and(|it| it.answer.is_none() && it.current().iter().any(Option::is_some))
     }
 
-    /// Whether nobody says now where a name leads that has an address.
-    pub(super) fn is_kept(&self, host: &HostName) -> bool {
+    /// Whether nobody says now where a name leads, in one of these families, that has an address.
+    pub(super) fn is_kept(&self, host: &HostName, families: &BTreeSet<Family>) -> bool {
         let name = self.names.get(host);
-        name.is_some_and(|it| it.age == AnswerAge::Kept && it.current().iter().any(Option::is_some))
+        let keeps = |it: &Name| families.iter().any(|&family| it.age.keeps(family));
+        name.is_some_and(|it| keeps(it) && it.current().iter().any(Option::is_some))
     }
 
-    /// Whether nobody said so at some time since so many answers had been heard.
+    /// Whether it came to be said again since so many answers had been heard.
     pub(super) fn was_kept(&self, host: &HostName, tick: Tick) -> bool {
         let name = self.names.get(host);
-        self.is_kept(host) || name.is_some_and(|it| it.heard_again > tick)
+        name.is_some_and(|it| it.heard_again > tick)
     }
 
     /// Whether a name of ours never had an address of these families.

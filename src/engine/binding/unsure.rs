@@ -4,6 +4,7 @@
 //! and behind a restart it may have looked elsewhere than the server that is in the table.
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::engine::binding::addresses::Tick;
@@ -25,7 +26,8 @@ impl Bindings {
     /// anywhere: a program looks its names up itself, and where this one leads that has an address,
     /// name servers have not said since a restart, or do not say now.
     pub(crate) fn is_unsure(&self, service: ServiceId, host: &HostName) -> bool {
-        (self.addresses.is_unanswered(host) || self.addresses.is_kept(host))
+        let families = self.families_of(service, host);
+        (self.addresses.is_unanswered(host) || self.addresses.is_kept(host, &families))
             && self.looks_up_itself(service, host)
     }
 
@@ -129,7 +131,8 @@ impl Bindings {
 
     /// Nobody says where a name leads that programs look up themselves: what a person should mend.
     pub(super) fn unheeded(&self, key: VirtualServiceKey, host: &HostName) -> Option<String> {
-        if !self.addresses.is_kept(host) {
+        let family = BTreeSet::from([key.family()]);
+        if !self.addresses.is_kept(host, &family) {
             return None;
         }
         let current = self.addresses.current(host, key.family())?;
