@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::engine::Engine;
 use crate::engine::binding::Resting;
 use crate::engine::event::Action;
+use crate::engine::policy::whole::ServiceMode;
 use crate::model::{DependBehavior, ServiceId};
 use crate::period::Period;
 use crate::time::{Now, Wall};
@@ -40,7 +41,7 @@ impl Engine {
             let until = until(period);
             return Some(format!("exclude_period {written} holds{until}"));
         }
-        if self.is_service_disabled(id) {
+        if self.mode(id) == ServiceMode::Disabled {
             return Some("it is disabled".to_owned());
         }
         let dependency = service.depends(DependBehavior::Monitor)?;

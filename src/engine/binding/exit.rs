@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::binding::Bindings;
+use crate::engine::binding::{Bindings, Verdict};
 use crate::engine::desired::Places;
-use crate::lvs::{Desired, RealServerKey, ServerWish, ServiceWish, Weight};
-use crate::model::{DeclaredJudge, DeclaredService, OnExit};
+use crate::engine::section::count::judged_part;
+use crate::lvs::{Desired, RealServerKey, ServerWish, ServiceWish, VirtualServiceKey, Weight};
+use crate::model::{DeclaredServer, DeclaredService, OnExit};
 
 impl Bindings {
     /// The table as it should be left when the daemon ends; none where that changes nothing. What
@@ -50,9 +51,10 @@ impl Bindings {
         put_in
     }
 
-    /// Those whom our own exit left with weight 0, and of whom nobody can say how they are: no name
-    /// server says where their names lead, which programs look up themselves, or a service that
-    /// judges them rests. They served before it, and come back, as what stays for a name does.
+    /// Those whom our own exit left with weight 0, and of whom nobody can say how they are but who
+    /// found them good: no name server says where their names lead, which programs look up
+    /// themselves, or the services that judge them rest. They served before it, and come back, as
+    /// what stays for a name does.
     fn back_from_exit(&self, section: &DeclaredService, places: &Places) -> Vec<RealServerKey> {
         let key = section.key;
         let left = self.sections.state(key).map(|it| &it.left_at_zero);
@@ -60,14 +62,26 @@ impl Bindings {
         else {
             return Vec::new();
         };
-        let rests = |it: &DeclaredJudge| self.resting.contains_key(&it.service);
         let servers = section.servers.iter().zip(&places.servers);
         let servers = servers.filter_map(|(it, place)| Some((it, place.server?)));
         let back = servers.filter(|(it, server)| {
             left.contains(server)
                 && self.owned.has_served(key, *server)
-                && (it.judges.iter().any(rests) || self.unheeded(key, &it.host).is_some())
+                && self.is_for_nobody_to_judge(key, it)
         });
         back.map(|(_, server)| server).collect()
+    }
+
+    /// Whether no service that judges a real server can say how it is, but who found it good.
+    fn is_for_nobody_to_judge(&self, key: VirtualServiceKey, server: &DeclaredServer) -> bool {
+        let is_unheeded = self.unheeded(key, &server.host).is_some();
+        let mut judges = server.judges.iter();
+        judges.all(|judge| {
+            let (service, part) = judged_part(judge, &server.host);
+            let verdict = self.sections.tally.verdict(key, service, &part);
+            self.resting.contains_key(&service)
+                || (is_unheeded && !self.goes_where_told(service))
+                || verdict == Some(Verdict::Good)
+        })
     }
 }

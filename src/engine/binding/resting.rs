@@ -9,9 +9,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::binding::Bindings;
+use crate::engine::binding::judge::Judge;
 use crate::engine::event::Action;
 use crate::lvs::{Family, VirtualServiceKey};
-use crate::model::{DeclaredService, HostName, OnExit, ServiceId};
+use crate::model::{HostName, ServiceId};
 
 /// The services that rest while something waits for them, and why.
 pub(crate) type Resting = BTreeMap<ServiceId, String>;
@@ -22,15 +23,14 @@ impl Bindings {
     pub(crate) fn who_may_rest(&self) -> BTreeSet<ServiceId> {
         let changing = self.addresses.changing().into_iter();
         let elsewhere = changing.flat_map(|(host, family)| self.awaited_at_next(&host, family));
-        let back = self.awaiting_return().flat_map(|section| &section.servers);
-        let back = back.flat_map(|server| &server.judges);
-        elsewhere.chain(back.map(|judge| judge.service)).collect()
-    }
-
-    /// The sections that have real servers which our own exit left with weight 0.
-    fn awaiting_return(&self) -> impl Iterator<Item = &DeclaredService> {
-        let sections = self.model.virtual_services.iter();
-        sections.filter(|it| it.on_exit == OnExit::Quiesce && self.sections.has_left(it.key))
+        let has_left = |judge: &Judge| {
+            judge
+                .sections
+                .iter()
+                .any(|&key| self.sections.has_left(key))
+        };
+        let back = self.judges.iter().filter(|(_, judge)| has_left(judge));
+        elsewhere.chain(back.map(|(&service, _)| service)).collect()
     }
 
     /// These of them rest now; what is said of names that wait for them changes with that.
@@ -40,7 +40,12 @@ impl Bindings {
             self.resting = resting;
             let changing = self.addresses.changing().into_iter();
             let keys = changing.filter_map(|(host, _)| self.by_host.get(&host));
-            let back = self.awaiting_return().map(|section| section.key);
+            let sections = self
+                .model
+                .virtual_services
+                .iter()
+                .map(|section| section.key);
+            let back = sections.filter(|&key| self.sections.has_left(key));
             let keys: BTreeSet<VirtualServiceKey> = keys.flatten().copied().chain(back).collect();
             self.decide(&keys, &mut actions);
         }
