@@ -501,13 +501,11 @@ impl Engine {
         let state = &mut self.states[service.index()];
         state.monitor_duration = Some(now.mono.since(started));
         state.reported = Some(Moment::of(now));
-        let is_overtaken = self.is_overtaken(&going, &report);
+        let overtaken = self.overtaken(&going, &report);
         self.consider(now, started, Doubted::Run(going, report), actions);
         self.plan_next(now, service, started, before);
         self.plan_recheck(now, service);
-        if let Some(interval) = self.interval(service).filter(|_| is_overtaken) {
-            self.timetable.bring_forward(service, interval, now.mono);
-        }
+        self.look_again(now, service, overtaken);
         self.bring_what_is_owed(now, service);
         if self.tripwires.has_tripped(service) {
             self.check_between(now, service);

@@ -34,6 +34,18 @@ use crate::time::Now;
 /// other services.
 pub(super) const BESIDE_MAX: usize = 8;
 
+/// Whether a check of a single host knows more than one of the service that ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Overtaken {
+    /// It does not.
+    No,
+    /// The one found it down, and the other good.
+    ByNews,
+    /// Both found it down: the sections know, and `lvs.alert` lines hear checks of the whole
+    /// service alone.
+    Unheard,
+}
+
 /// What the latest check of each host said that looked at it by itself.
 #[derive(Debug, Default)]
 pub(super) struct Latest(BTreeMap<(ServiceId, HostName), Word>);
@@ -272,16 +284,36 @@ impl Engine {
     }
 
     /// A check is over: of those hosts whose connection had ended it has the latest word; whether
-    /// another one is to follow at once, since one of a single host knows better. Where both found
-    /// it down the sections know; `lvs.alert` lines hear checks of the whole service alone.
-    pub(super) fn is_overtaken(&mut self, going: &Going, report: &Report) -> bool {
+    /// one of a single host knows more.
+    pub(super) fn overtaken(&mut self, going: &Going, report: &Report) -> Overtaken {
         if going.purpose == Purpose::Trip {
             self.latest.add(going.run, going, &report.hosts);
         }
         let id = going.service;
-        let mut overtaken = self.latest.overtaken(going.run, id, &report.hosts);
-        let is_by_lines = self.bindings.is_bound_by_lines(id);
-        overtaken.any(|verdict| is_by_lines || !is_down(verdict))
+        let verdicts: Vec<HostVerdict> = self
+            .latest
+            .overtaken(going.run, id, &report.hosts)
+            .collect();
+        if !verdicts.iter().all(|&verdict| is_down(verdict)) {
+            Overtaken::ByNews
+        } else if !verdicts.is_empty() && self.bindings.is_bound_by_lines(id) {
+            Overtaken::Unheard
+        } else {
+            Overtaken::No
+        }
+    }
+
+    /// Behind a check that was overtaken the next one of the service comes at once. Where it tells
+    /// no news people hear of it once.
+    pub(super) fn look_again(&mut self, now: Now, id: ServiceId, overtaken: Overtaken) {
+        let is_due = overtaken != Overtaken::No;
+        let Some(interval) = self.interval(id).filter(|_| is_due) else {
+            return;
+        };
+        let is_brought = self.timetable.bring_forward(id, interval, now.mono);
+        if is_brought && overtaken == Overtaken::Unheard {
+            self.early.comes(id);
+        }
     }
 
     /// The hosts of which a report has the latest word.

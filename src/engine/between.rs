@@ -160,12 +160,10 @@ impl Engine {
         let (id, purpose) = (going.service, going.purpose);
         let is_witness = (purpose == Purpose::Witness).then(|| report.ended.exit());
         self.back_to_slot(now, id);
-        let is_overtaken = self.is_overtaken(&going, &report);
+        let overtaken = self.overtaken(&going, &report);
         self.consider(now, going.started, Doubted::Run(going, report), actions);
         self.plan_recheck(now, id);
-        if let Some(interval) = self.interval(id).filter(|_| is_overtaken) {
-            self.timetable.bring_forward(id, interval, now.mono);
-        }
+        self.look_again(now, id, overtaken);
         self.bring_what_is_owed(now, id);
         if self.tripwires.has_tripped(id) {
             self.check_between(now, id);

@@ -44,6 +44,12 @@ impl Early {
         }
     }
 
+    /// The next run of a service was brought forward, and has nothing to tell to who was told just
+    /// now.
+    pub(super) fn comes(&mut self, id: ServiceId) {
+        self.coming.insert(id);
+    }
+
     /// The slot of a service has come: whether its run is one that was brought forward for people.
     pub(super) fn begins(&mut self, id: ServiceId) -> bool {
         self.coming.remove(&id)
