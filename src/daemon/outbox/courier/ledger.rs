@@ -65,6 +65,8 @@ impl Courier {
     pub(super) fn got_peer(&mut self) {
         let told = self.post.delivered_here().cloned().collect();
         self.people_know(told);
+        // Tried at once, and said from now on where the disk does not take it.
+        self.ledger_disk = Disk::Works;
     }
 
     fn unread(&self, why: &str) {
